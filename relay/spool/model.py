@@ -1,0 +1,268 @@
+"""The values that pass between intake, delivery, commands and a spool."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from presets.reply import Reply
+from relay.envelope import Envelope, Recipient
+
+
+class State(StrEnum):
+    """State of a recipient; of a message the first in this order among its recipients'."""
+
+    HELD = "held"
+    QUEUED = "queued"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    DELETED = "deleted"
+
+
+class HeldFor(StrEnum):
+    """Why a recipient is held; only release, adoption or deletion ends it."""
+
+    SANDBOX = "sandbox"
+    TRIAL = "trial"
+    OPERATOR = "operator"
+    SENDER = "sender"
+    LIFETIME = "lifetime"
+    LEARNING = "learning"
+    POISON = "poison"
+
+
+class BlockedBy(StrEnum):
+    """What keeps a whole lane waiting."""
+
+    SMARTHOST = "smarthost"
+    ACCOUNT = "account"
+    QUOTA = "quota"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended for a group of recipients."""
+
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    HELD = "held"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a new recipient starts: queued in `lane`, or held there for a reason."""
+
+    lane: str
+    held_for: HeldFor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be accepted; `placements` has one entry for each recipient of the envelope."""
+
+    id: int
+    received_at: datetime
+    expires_at: datetime
+    client: str
+    client_address: str
+    envelope: Envelope
+    placements: tuple[Placement, ...]
+    message_id: str
+    subject: str | None = None
+    is_dsn: bool = False
+    repairs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRecipient:
+    """A recipient still to be served, with its position in the message."""
+
+    position: int
+    recipient: Recipient
+    pinned: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The sole right to attempt a message in one lane until the lease ends.
+
+    `token` fences it: a settlement with an older token changes nothing.
+    """
+
+    message: int
+    lane: str
+    token: int
+    tries: int
+    received_at: datetime
+    expires_at: datetime
+    client: str
+    client_address: str
+    envelope: Envelope  # all recipients, in order of position
+    recipients: tuple[QueuedRecipient, ...]  # those queued in this lane
+    bytes: int
+    message_id: str
+    is_dsn: bool
+    in_doubt: bool
+    warned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientResult:
+    """What an attempt means for one recipient; QUEUED leaves it waiting."""
+
+    position: int
+    state: State
+    reply: Reply | None = None
+    held_for: HeldFor | None = None
+    lane: str | None = None  # with QUEUED: move it to another smarthost
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One line of a message's history: recipients that shared a fate."""
+
+    outcome: Outcome
+    recipients: tuple[int, ...]
+    phase: str | None = None
+    address: str | None = None
+    seconds: float = 0.0
+    reply: Reply | None = None
+    in_doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of a claim, committed as one transaction together with the DSNs it causes."""
+
+    claim: Claim
+    at: datetime
+    results: tuple[RecipientResult, ...]
+    attempts: tuple[AttemptRecord, ...]
+    due_at: datetime | None = None  # of what stays queued; None leaves the old time
+    counts: bool = False  # this attempt counts on the message's own schedule
+    warned: bool = False  # a delay DSN is among `dsns`
+    dsns: tuple[tuple[NewMessage, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why a lane waits, and until when; `until` None means until somebody acts."""
+
+    by: BlockedBy
+    until: datetime | None
+    failures: int
+    since: datetime
+    cause: str
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What the ledger knows of a smarthost."""
+
+    name: str
+    block: Block | None
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PausedAccount:
+    """A login that the provider refused; nothing is tried until `until` or until resumed."""
+
+    host: str
+    username: str
+    at: datetime
+    until: datetime | None
+    refusals: int
+    cause: str
+    reply: Reply | None
+    secret_mark: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedDevice:
+    """An address that was not listed, how often and when."""
+
+    address: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedDevice:
+    """A device allowed by `relay client allow`, beside those of the configuration."""
+
+    address: str
+    name: str
+    adopted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientView:
+    """A recipient as `queue list` and `queue show` tell it."""
+
+    address: str
+    state: State
+    origin: str
+    lane: str
+    held_for: HeldFor | None
+    reply: Reply | None
+    pinned: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """An attempt as `queue show` tells it; `outcome` None means that it is running."""
+
+    at: datetime
+    seconds: float | None
+    smarthost: str
+    address: str | None
+    phase: str | None
+    recipients: tuple[str, ...]
+    reply: Reply | None
+    outcome: Outcome | None
+    in_doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """A message as the commands tell it."""
+
+    id: int
+    state: State
+    waiting_for: str | None
+    in_doubt: bool
+    leased: bool
+    received_at: datetime
+    client: str
+    client_address: str
+    sender: str
+    bytes: int
+    subject: str | None
+    message_id: str
+    next_attempt_at: datetime | None
+    recipients: tuple[RecipientView, ...]
+    repairs: tuple[tuple[str, str], ...]
+    attempts: tuple[AttemptView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What an action did: ids changed, ids left as they were, ids nobody knows."""
+
+    changed: tuple[int, ...]
+    unchanged: tuple[int, ...]
+    unknown: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts for `relay status`: recipients queued and held, the oldest message waiting."""
+
+    queued: int
+    held: int
+    oldest_queued_at: datetime | None
+    by_lane: Mapping[str, int]

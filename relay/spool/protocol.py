@@ -1,0 +1,184 @@
+"""What a spool must do. Intake, delivery and commands know only this.
+
+Each method that changes something has it committed and synced to disk when it returns; each may
+raise SpoolError, and then nothing of it is kept.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from presets.reply import Reply
+from relay.spool.model import (
+    Acted,
+    AdoptedDevice,
+    Block,
+    Claim,
+    HeldFor,
+    Lane,
+    MessageView,
+    NewMessage,
+    PausedAccount,
+    RefusedDevice,
+    Settlement,
+    State,
+    Totals,
+)
+
+
+class BodyWriter(Protocol):
+    """Takes the bytes of a message that is still arriving."""
+
+    size_bytes: int
+
+    async def write(self, data: bytes) -> None:
+        """Add `data`; what no longer fits in memory is committed, invisible until `accept`."""
+
+    async def discard(self) -> None:
+        """Forget all of it."""
+
+
+class Queue(Protocol):
+    """Messages and who still has to get them."""
+
+    def new_id(self) -> int:
+        """An id for a message to come; needed early, for its Received field."""
+
+    def body_writer(self, message: int) -> BodyWriter:
+        """Where the bytes of message `message` go."""
+
+    async def accept(self, message: NewMessage, body: BodyWriter) -> None:
+        """Message, recipients and body in one transaction; on return the relay answers for it."""
+
+    async def claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
+        """Up to `limit` messages that are due in `lane`, oldest first, each with its attempt
+        recorded."""
+
+    async def read(self, message: int) -> Claim | None:
+        """A message as a claim would give it, without the right to attempt it (token 0)."""
+
+    async def hold_expired(self) -> tuple[int, ...]:
+        """Hold what is past its lifetime in lanes that are blocked; the ids."""
+
+    async def renew(self, claims: Sequence[Claim]) -> None:
+        """Extend the leases of attempts that take long."""
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Record how a claim ended; False if the claim had been lost. Safe to repeat."""
+
+    async def next_due(self, lane: str) -> datetime | None:
+        """When the next unclaimed message of `lane` is due; None if it has none."""
+
+    async def lanes_waiting(self) -> tuple[str, ...]:
+        """The lanes that have messages."""
+
+    def body(self, message: int) -> AsyncIterator[bytes]:
+        """The message's bytes in pieces, the header block whole in the first."""
+
+    async def page(
+        self, state: State | None, limit: int, client: str | None = None
+    ) -> tuple[int, tuple[MessageView, ...]]:
+        """How many there are and the oldest `limit`; without `state`, what is unfinished."""
+
+    async def show(self, message: int) -> MessageView | None:
+        """One message with its attempts."""
+
+    async def ids(self, held_for: HeldFor | None = None, address: str | None = None) -> list[int]:
+        """Ids of unfinished messages: all, or those held for one reason, from one device."""
+
+    async def retry(self, ids: Sequence[int]) -> Acted:
+        """What is queued becomes due now."""
+
+    async def hold(self, ids: Sequence[int]) -> Acted:
+        """What is queued waits until it is released."""
+
+    async def release(self, ids: Sequence[int]) -> Acted:
+        """What is held becomes queued and due."""
+
+    async def delete(self, ids: Sequence[int]) -> Acted:
+        """What is queued or held is never delivered, and no DSN is sent."""
+
+    async def reroute(self, ids: Sequence[int], smarthost: str) -> Acted:
+        """What is queued or held goes through `smarthost`, whatever the routes say."""
+
+    async def relane(self, moves: Sequence[tuple[int, int, str]]) -> None:
+        """Give recipients, as (message, position, lane), another lane."""
+
+    async def unfinished(self, after: int, limit: int) -> tuple[MessageView, ...]:
+        """A page of unfinished messages in order of id, for `relane`."""
+
+    async def fail(
+        self, settlements: Sequence[tuple[int, Reply, tuple[NewMessage, bytes] | None]]
+    ) -> None:
+        """Give held messages up, each with its reply and its DSN."""
+
+    async def purge(self, finished_before: datetime, limit: int) -> int:
+        """Forget up to `limit` finished messages; how many there were."""
+
+    async def totals(self) -> Totals:
+        """Counts for the status."""
+
+
+class Ledger(Protocol):
+    """What outlives a restart beside the messages: lanes, accounts, devices."""
+
+    async def lanes(self) -> dict[str, Lane]:
+        """All lanes that something is known of."""
+
+    async def block(self, lane: str, block: Block) -> None:
+        """Record why a lane waits."""
+
+    async def unblock(self, lane: str) -> None:
+        """Nothing is in the way any more."""
+
+    async def learn_size(self, lane: str, size_bytes: int | None) -> None:
+        """Record the SIZE that the smarthost offered."""
+
+    async def pause(self, account: PausedAccount) -> None:
+        """Record a refused login."""
+
+    async def resume(self, host: str, username: str) -> bool:
+        """End a pause; False if there was none."""
+
+    async def paused(self) -> tuple[PausedAccount, ...]:
+        """The accounts that are paused."""
+
+    async def pace(self, host: str, username: str, arrival_at: datetime | None) -> datetime | None:
+        """Read, or with a time also write, the account's theoretical arrival time."""
+
+    async def note_refused(self, devices: Sequence[RefusedDevice]) -> None:
+        """Add to the tally of refused devices."""
+
+    async def refused(self) -> tuple[RefusedDevice, ...]:
+        """Refused devices, the latest first."""
+
+    async def adopt(self, device: AdoptedDevice) -> None:
+        """Allow a device; it leaves the list of refused ones."""
+
+    async def disown(self, address: str) -> bool:
+        """Take back an adoption; False if there was none."""
+
+    async def adopted(self) -> tuple[AdoptedDevice, ...]:
+        """Adopted devices."""
+
+    async def setting(self, name: str) -> str | None:
+        """A remembered value, such as the end of the learning window."""
+
+    async def remember(self, name: str, value: str | None) -> None:
+        """Set or, with None, forget a value."""
+
+
+class Spool(Protocol):
+    """A store with its two parts."""
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    def free_bytes(self) -> int | None:
+        """Room left for new mail; None where it cannot be told."""
+
+    async def close(self) -> None:
+        """Let pending commits end and close the store."""

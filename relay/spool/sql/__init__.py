@@ -1,0 +1,28 @@
+"""Named SQL statements, one file for each part of a store, and the numbered migrations."""
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def statements(file: str) -> dict[str, str]:
+    """The statements of `file`, by the name that stands above each as `-- name: x`."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in (files(__name__) / file).read_text(encoding="utf-8").splitlines():
+        if line.startswith("-- name: "):
+            name = line.removeprefix("-- name: ").strip()
+            found[name] = []
+        elif name and not line.startswith("--"):
+            found[name].append(line)
+    return {name: "\n".join(lines).strip() for name, lines in found.items()}
+
+
+@cache
+def migrations() -> tuple[str, ...]:
+    """The migration scripts in order; the n-th leads to schema n."""
+    scripts = sorted(
+        (entry for entry in files(__name__).iterdir() if entry.name[:4].isdigit()),
+        key=lambda entry: entry.name,
+    )
+    return tuple(script.read_text(encoding="utf-8") for script in scripts)

@@ -1,0 +1,181 @@
+-- name: add_message
+INSERT INTO message (id, received_at, expires_at, client, client_address, reverse_path, body_8bit,
+  smtputf8, ret, envid, bytes, message_id, subject, is_dsn, repairs)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_recipient
+INSERT INTO recipient (message, position, address, origin, notify, orcpt, state, lane, held_for)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_body
+INSERT INTO body (message, position, bytes) VALUES (?, ?, ?)
+
+-- name: add_to_queue
+INSERT INTO queue (message, lane, due_at) VALUES (?, ?, ?)
+ON CONFLICT (message, lane) DO UPDATE SET due_at = min(due_at, excluded.due_at)
+
+-- name: due
+SELECT message, tries, token FROM queue
+WHERE lane = ? AND lease_owner IS NULL AND due_at <= ?
+ORDER BY due_at LIMIT ?
+
+-- name: lease
+UPDATE queue SET lease_owner = ?, lease_until = ?, token = token + 1 WHERE message = ? AND lane = ?
+
+-- name: renew
+UPDATE queue SET lease_until = ? WHERE message = ? AND lane = ? AND token = ?
+
+-- name: start_attempt
+INSERT INTO attempt (message, lane, token, at, recipients) VALUES (?, ?, ?, ?, ?)
+
+-- name: claimed_message
+SELECT received_at, expires_at, client, client_address, reverse_path, body_8bit, smtputf8, ret,
+  envid, bytes, message_id, is_dsn, in_doubt, warned_at FROM message WHERE id = ?
+
+-- name: claimed_recipients
+SELECT position, address, origin, notify, orcpt, state, lane, pinned FROM recipient
+WHERE message = ? ORDER BY position
+
+-- name: holds_lease
+SELECT 1 FROM queue WHERE message = ? AND lane = ? AND token = ? AND lease_owner IS NOT NULL
+
+-- name: settle_recipient
+UPDATE recipient SET state = ?, held_for = ?, reply_code = ?, reply_enhanced = ?, reply_text = ?,
+  settled_at = ? WHERE message = ? AND position = ?
+
+-- name: refuse_recipient
+UPDATE recipient SET reply_code = ?, reply_enhanced = ?, reply_text = ?
+WHERE message = ? AND position = ?
+
+-- name: move_recipient
+UPDATE recipient SET lane = ? WHERE message = ? AND position = ? AND state IN ('queued', 'held')
+
+-- name: end_attempt
+UPDATE attempt SET seconds = ?, address = ?, phase = ?, recipients = ?, reply_code = ?,
+  reply_enhanced = ?, reply_text = ?, outcome = ?, in_doubt = ?
+WHERE id = (SELECT id FROM attempt WHERE message = ? AND lane = ? AND token = ? AND outcome IS NULL)
+
+-- name: add_attempt
+INSERT INTO attempt (message, lane, token, at, seconds, address, phase, recipients, reply_code,
+  reply_enhanced, reply_text, outcome, in_doubt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: mark_in_doubt
+UPDATE message SET in_doubt = in_doubt + 1 WHERE id = ?
+
+-- name: mark_warned
+UPDATE message SET warned_at = ? WHERE id = ?
+
+-- name: is_queued
+SELECT 1 FROM recipient WHERE message = ? AND lane = ? AND state = 'queued' LIMIT 1
+
+-- name: is_unfinished
+SELECT 1 FROM recipient WHERE message = ? AND state IN ('queued', 'held') LIMIT 1
+
+-- name: leave_queue
+DELETE FROM queue WHERE message = ? AND lane = ?
+
+-- name: back_to_queue
+UPDATE queue SET lease_owner = NULL, lease_until = NULL, due_at = coalesce(?, due_at),
+  tries = tries + ? WHERE message = ? AND lane = ?
+
+-- name: finish
+UPDATE message SET finished_at = ? WHERE id = ? AND finished_at IS NULL
+
+-- name: drop_body
+DELETE FROM body WHERE message = ?
+
+-- name: queue_rows
+SELECT lane, due_at, lease_owner FROM queue WHERE message = ?
+
+-- name: queued_lanes
+SELECT DISTINCT lane FROM recipient WHERE message = ? AND state = 'queued'
+
+-- name: interrupted
+SELECT DISTINCT message FROM attempt WHERE outcome IS NULL
+
+-- name: mark_interrupted
+UPDATE attempt SET outcome = 'interrupted', in_doubt = 1 WHERE outcome IS NULL
+
+-- name: void_leases
+UPDATE queue SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL
+
+-- name: sweep_bodies
+DELETE FROM body WHERE message NOT IN (SELECT id FROM message)
+
+-- name: purgeable
+SELECT id FROM message WHERE finished_at < ? ORDER BY finished_at LIMIT ?
+
+-- name: next_due
+SELECT min(due_at) FROM queue WHERE lane = ? AND lease_owner IS NULL
+
+-- name: lanes_waiting
+SELECT DISTINCT lane FROM queue
+
+-- name: body_piece
+SELECT bytes FROM body WHERE message = ? AND position = ?
+
+-- name: view
+SELECT id, received_at, client, client_address, reverse_path, bytes, subject, message_id, repairs,
+  in_doubt, finished_at FROM message m
+
+-- name: view_recipients
+SELECT position, address, state, origin, lane, held_for, reply_code, reply_enhanced, reply_text,
+  pinned FROM recipient WHERE message = ? ORDER BY position
+
+-- name: view_queue
+SELECT q.due_at, q.lease_owner, l.blocked_by, l.blocked_until FROM queue q
+LEFT JOIN lane l ON l.name = q.lane WHERE q.message = ? ORDER BY q.due_at
+
+-- name: view_attempts
+SELECT at, seconds, lane, address, phase, recipients, reply_code, reply_enhanced, reply_text,
+  outcome, in_doubt FROM attempt WHERE message = ? ORDER BY id
+
+-- name: hold_recipients
+UPDATE recipient SET state = 'held', held_for = 'operator' WHERE message = ? AND state = 'queued'
+
+-- name: release_recipients
+UPDATE recipient SET state = 'queued', held_for = NULL WHERE message = ? AND state = 'held'
+
+-- name: delete_recipients
+UPDATE recipient SET state = 'deleted', held_for = NULL, settled_at = ?
+WHERE message = ? AND state IN ('queued', 'held')
+
+-- name: pin_recipients
+UPDATE recipient SET lane = ?, pinned = ? WHERE message = ? AND state IN ('queued', 'held')
+
+-- name: fail_held
+UPDATE recipient SET state = 'failed', held_for = NULL, reply_code = ?, reply_enhanced = ?,
+  reply_text = ?, settled_at = ? WHERE message = ? AND state = 'held'
+
+-- name: make_due
+UPDATE queue SET due_at = min(due_at, ?) WHERE message = ?
+
+-- name: exists
+SELECT 1 FROM message WHERE id = ?
+
+-- name: held_ids
+SELECT DISTINCT r.message FROM recipient r JOIN message m ON m.id = r.message
+WHERE r.state = 'held' AND r.held_for = ? AND (? IS NULL OR m.client_address = ?) ORDER BY r.message
+
+-- name: unfinished_ids
+SELECT id FROM message WHERE finished_at IS NULL ORDER BY id
+
+-- name: count_by_lane
+SELECT lane, count(*) FROM queue GROUP BY lane
+
+-- name: count_held
+SELECT count(DISTINCT message) FROM recipient WHERE state = 'held'
+
+-- name: oldest_queued
+SELECT min(m.received_at) FROM message m WHERE m.finished_at IS NULL
+  AND EXISTS (SELECT 1 FROM queue q WHERE q.message = m.id)
+
+-- name: expired
+SELECT q.message, q.lane FROM queue q JOIN message m ON m.id = q.message
+JOIN lane l ON l.name = q.lane
+WHERE q.lease_owner IS NULL AND m.expires_at <= ? AND l.blocked_by IS NOT NULL
+  AND (l.blocked_until IS NULL OR l.blocked_until > ?) LIMIT 1000
+
+-- name: hold_for_lifetime
+UPDATE recipient SET state = 'held', held_for = 'lifetime'
+WHERE message = ? AND lane = ? AND state = 'queued'

@@ -1,0 +1,104 @@
+"""What an operator, or a new configuration, does to messages in SQLite.
+
+Each action works on one message within the caller's transaction and says whether it changed
+anything.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from relay.spool.model import Acted
+from relay.spool.sql import statements
+
+SQL = statements("sqlite_queue.sql")
+
+
+def each(
+    connection: sqlite3.Connection,
+    action: Callable[[sqlite3.Connection, int, int], bool],
+    ids: Sequence[int],
+    now: int,
+) -> Acted:
+    """Do `action` to each message and tell what became of the ids."""
+    changed, unchanged, unknown = [], [], []
+    for message in dict.fromkeys(ids):
+        if not connection.execute(SQL["exists"], (message,)).fetchone():
+            unknown.append(message)
+        elif action(connection, message, now):
+            changed.append(message)
+        else:
+            unchanged.append(message)
+    return Acted(tuple(changed), tuple(unchanged), tuple(unknown))
+
+
+def retry(connection: sqlite3.Connection, message: int, now: int) -> bool:
+    return connection.execute(SQL["make_due"], (now, message)).rowcount > 0
+
+
+def hold(connection: sqlite3.Connection, message: int, now: int) -> bool:
+    changed = connection.execute(SQL["hold_recipients"], (message,)).rowcount > 0
+    align_queue(connection, message, now)
+    return changed
+
+
+def release(connection: sqlite3.Connection, message: int, now: int) -> bool:
+    changed = connection.execute(SQL["release_recipients"], (message,)).rowcount > 0
+    align_queue(connection, message, now)
+    return changed
+
+
+def delete(connection: sqlite3.Connection, message: int, now: int) -> bool:
+    changed = connection.execute(SQL["delete_recipients"], (now, message)).rowcount > 0
+    align_queue(connection, message, now)
+    if changed and not connection.execute(SQL["is_unfinished"], (message,)).fetchone():
+        connection.execute(SQL["finish"], (now, message))
+        connection.execute(SQL["drop_body"], (message,))
+    return changed
+
+
+def reroute(connection: sqlite3.Connection, message: int, now: int, smarthost: str) -> bool:
+    values = (smarthost, smarthost, message)
+    changed = connection.execute(SQL["pin_recipients"], values).rowcount > 0
+    align_queue(connection, message, now)
+    return changed
+
+
+def relane(connection: sqlite3.Connection, moves: Sequence[tuple[int, int, str]], now: int) -> None:
+    """Give recipients, as (message, position, lane), their new lane; due times stay."""
+    for message, position, lane in moves:
+        connection.execute(SQL["move_recipient"], (lane, message, position))
+    for message in {message for message, _, _ in moves}:
+        align_queue(connection, message, now)
+
+
+def align_queue(connection: sqlite3.Connection, message: int, now: int) -> None:
+    """Make the queue rows of a message those of its recipients' lanes.
+
+    A leased row stays: its worker settles it. A new row takes the earliest due time of the rows
+    that were there, so that moving a message neither hurries nor delays it.
+    """
+    rows = connection.execute(SQL["queue_rows"], (message,)).fetchall()
+    wanted = {row[0] for row in connection.execute(SQL["queued_lanes"], (message,))}
+    due_at = min((row[1] for row in rows), default=now)
+    for lane, _, lease_owner in rows:
+        if lane not in wanted and lease_owner is None:
+            connection.execute(SQL["leave_queue"], (message, lane))
+    for lane in wanted - {row[0] for row in rows}:
+        connection.execute(SQL["add_to_queue"], (message, lane, due_at))
+
+
+def hold_expired(connection: sqlite3.Connection, now: int) -> tuple[int, ...]:
+    """Hold unleased messages past their lifetime whose lane is blocked."""
+    rows = connection.execute(SQL["expired"], (now, now)).fetchall()
+    for message, lane in rows:
+        connection.execute(SQL["hold_for_lifetime"], (message, lane))
+        align_queue(connection, message, now)
+    return tuple(dict.fromkeys(message for message, _ in rows))
+
+
+def purge(connection: sqlite3.Connection, before: int, limit: int) -> int:
+    """Forget finished messages with their recipients and attempts."""
+    rows = connection.execute(SQL["purgeable"], (before, limit)).fetchall()
+    for table, column in (("recipient", "message"), ("attempt", "message"), ("message", "id")):
+        connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", rows)
+    return len(rows)

@@ -1,0 +1,83 @@
+"""The bytes of messages in SQLite: written as they arrive, read piece by piece."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from relay.spool.sql import statements
+from relay.spool.writer import Writer
+
+if TYPE_CHECKING:
+    from relay.spool.sqlite import Reader
+
+SQL = statements("sqlite_queue.sql")
+
+IN_MEMORY_BYTES = 1_000_000
+"""Up to this size a message stays in memory until it is accepted, as one row."""
+
+PIECE_BYTES = 256_000
+"""The size of the further rows of a larger message."""
+
+
+class SqliteBodyWriter:
+    """Collects a message; beyond `IN_MEMORY_BYTES` its pieces are committed as they arrive."""
+
+    def __init__(self, writer: Writer, message: int) -> None:
+        self.message = message
+        self.size_bytes = 0
+        self._writer = writer
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._rows = 0
+
+    async def write(self, data: bytes) -> None:
+        """Add `data`. Raises SpoolError if a piece cannot be stored."""
+        self._held.append(data)
+        self._held_bytes += len(data)
+        self.size_bytes += len(data)
+        # The first row is large, so that the header block lies whole within it.
+        limit = PIECE_BYTES if self._rows else IN_MEMORY_BYTES
+        if self._held_bytes > limit:
+            piece, position = self._take(), self._rows
+            self._rows += 1
+            await self._writer.run(lambda connection: self._insert(connection, position, piece))
+
+    async def discard(self) -> None:
+        """Forget all of it, committed pieces included."""
+        self._take()
+        if self._rows:
+            self._rows = 0
+            await self._writer.run(
+                lambda connection: connection.execute(SQL["drop_body"], (self.message,))
+            )
+
+    def finish(self, connection: sqlite3.Connection) -> None:
+        """Insert what is still in memory, within the transaction that accepts the message."""
+        if self._held or not self._rows:
+            self._insert(connection, self._rows, b"".join(self._held))
+
+    def _take(self) -> bytes:
+        piece = b"".join(self._held)
+        self._held.clear()
+        self._held_bytes = 0
+        return piece
+
+    def _insert(self, connection: sqlite3.Connection, position: int, piece: bytes) -> None:
+        connection.execute(SQL["add_body"], (self.message, position, piece))
+
+
+async def read_body(reader: "Reader", message: int) -> AsyncIterator[bytes]:
+    """The pieces of a message in order; the header block is whole in the first."""
+    position = 0
+    while True:
+        at = position
+
+        def piece(connection: sqlite3.Connection, at: int = at) -> bytes | None:
+            row = connection.execute(SQL["body_piece"], (message, at)).fetchone()
+            return None if row is None else bytes(row[0])
+
+        data = await reader.run(piece)
+        if data is None:
+            return
+        yield data
+        position += 1

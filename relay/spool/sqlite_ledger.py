@@ -1,0 +1,162 @@
+"""Lanes, accounts and devices in SQLite: what outlives a restart beside the messages."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from relay.spool.model import (
+    AdoptedDevice,
+    Block,
+    BlockedBy,
+    Lane,
+    PausedAccount,
+    RefusedDevice,
+)
+from relay.spool.rows import from_micros, optional_time, reply_columns, to_micros, to_reply
+from relay.spool.sql import statements
+from relay.spool.writer import Writer
+
+if TYPE_CHECKING:
+    from relay.spool.sqlite import Reader
+
+T = TypeVar("T")
+
+SQL = statements("sqlite_ledger.sql")
+
+
+class SqliteLedger:
+    """The ledger of one SQLite spool; see `relay.spool.protocol.Ledger`."""
+
+    def __init__(self, writer: Writer, reader: "Reader") -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def lanes(self) -> dict[str, Lane]:
+        rows = await self._rows("lanes")
+        return {row[0]: Lane(row[0], _block(row[1:9]), row[9]) for row in rows}
+
+    async def block(self, lane: str, block: Block) -> None:
+        await self._write(
+            "block",
+            lane,
+            block.by.value,
+            None if block.until is None else to_micros(block.until),
+            block.failures,
+            to_micros(block.since),
+            block.cause,
+            *reply_columns(block.reply),
+        )
+
+    async def unblock(self, lane: str) -> None:
+        await self._write("unblock", lane)
+
+    async def learn_size(self, lane: str, size_bytes: int | None) -> None:
+        await self._write("learn_size", lane, size_bytes)
+
+    async def pause(self, account: PausedAccount) -> None:
+        await self._write(
+            "pause",
+            account.host,
+            account.username,
+            to_micros(account.at),
+            None if account.until is None else to_micros(account.until),
+            account.refusals,
+            account.secret_mark,
+            account.cause,
+            *reply_columns(account.reply),
+        )
+
+    async def resume(self, host: str, username: str) -> bool:
+        return await self._write("resume", host, username) > 0
+
+    async def paused(self) -> tuple[PausedAccount, ...]:
+        return tuple(
+            PausedAccount(
+                host=row[0],
+                username=row[1],
+                at=from_micros(row[2]),
+                until=optional_time(row[3]),
+                refusals=row[4],
+                secret_mark=row[5],
+                cause=row[6],
+                reply=to_reply(*row[7:10]),
+            )
+            for row in await self._rows("paused")
+        )
+
+    async def pace(self, host: str, username: str, arrival_at: datetime | None) -> datetime | None:
+        if arrival_at is not None:
+            await self._write("set_arrival", host, username, to_micros(arrival_at))
+            return arrival_at
+        rows = await self._rows("arrival", host, username)
+        return optional_time(rows[0][0]) if rows else None
+
+    async def note_refused(self, devices: Sequence[RefusedDevice]) -> None:
+        rows = [
+            (each.address, each.count, to_micros(each.first_at), to_micros(each.last_at))
+            for each in devices
+        ]
+        await self._run(lambda connection: connection.executemany(SQL["note_refused"], rows))
+
+    async def refused(self) -> tuple[RefusedDevice, ...]:
+        return tuple(
+            RefusedDevice(address, count, from_micros(first_at), from_micros(last_at))
+            for address, count, first_at, last_at in await self._rows("refused")
+        )
+
+    async def adopt(self, device: AdoptedDevice) -> None:
+        values = (device.address, device.name, to_micros(device.adopted_at))
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(SQL["adopt"], values)
+            connection.execute(SQL["forget_refused"], (device.address,))
+
+        await self._run(work)
+
+    async def disown(self, address: str) -> bool:
+        return await self._write("disown", address) > 0
+
+    async def adopted(self) -> tuple[AdoptedDevice, ...]:
+        return tuple(
+            AdoptedDevice(address, name, from_micros(adopted_at))
+            for address, name, adopted_at in await self._rows("adopted")
+        )
+
+    async def setting(self, name: str) -> str | None:
+        rows = await self._rows("setting", name)
+        return rows[0][0] if rows else None
+
+    async def remember(self, name: str, value: str | None) -> None:
+        if value is None:
+            await self._write("forget_setting", name)
+        else:
+            await self._write("set_setting", name, value)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._writer.run(work)
+
+    async def _write(self, statement: str, *values: object) -> int:
+        """The number of rows that a statement changed."""
+        return await self._run(
+            lambda connection: connection.execute(SQL[statement], values).rowcount
+        )
+
+    async def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        return await self._reader.run(
+            lambda connection: connection.execute(SQL[statement], values).fetchall()
+        )
+
+
+def _block(row: tuple[Any, ...]) -> Block | None:
+    blocked_by, until, failures, since, cause, *reply = row
+    if blocked_by is None or since is None:
+        return None
+    return Block(
+        by=BlockedBy(blocked_by),
+        until=optional_time(until),
+        failures=failures,
+        since=from_micros(since),
+        cause=cause,
+        reply=to_reply(*reply),
+    )
