@@ -1,0 +1,1 @@
+"""Who may connect: addresses, named clients, their limits, refused devices, learning windows."""

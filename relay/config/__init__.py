@@ -1,0 +1,1 @@
+"""`relay.toml`: read, checked, and turned into one frozen `Config` (see `relay.config.load`)."""

@@ -1,0 +1,134 @@
+"""Reading `relay.toml`: the whole of it checked, every fault reported at once.
+
+`load` keeps nothing and changes nothing, so a reload is another `load`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from relay.config.builder import Builder
+from relay.config.defaults import default_spool_url, locale_language, own_hostname
+from relay.config.fault import ConfigError, Fault, why_unreadable
+from relay.config.locate import locate
+from relay.config.messages import syntax_fault
+from relay.config.model import Config, Listener, Spool
+from relay.config.not_yet import without_effect
+from relay.config.places import (
+    FILE_NAME,
+    SYSTEM_CONFIG,
+    find,
+    is_there,
+    user_state_directory,
+)
+from relay.config.problems import Problems, faults
+from relay.config.resolve import resolve
+from relay.config.syntax import sqlite_path
+from relay.config.tables import read_tables
+
+
+def resolve_config(
+    explicit: Path | None, environ: Mapping[str, str], etc: Path = SYSTEM_CONFIG
+) -> Config:
+    """The configuration to run with: what is named or found, or the sandbox.
+
+    The sandbox only where nothing was named or found, this is no service of systemd, and there
+    is no `/etc/relay`: a relay that lost its configuration must not quietly keep all mail.
+    Raises ConfigError: the configuration is missing or cannot be used.
+    """
+    path = find(explicit, environ, etc)
+    if path is not None:
+        return load(path, environ)
+    # systemd gives the directory of a configuration that it expects to be there.
+    service = ("NOTIFY_SOCKET", "INVOCATION_ID", "CONFIGURATION_DIRECTORY")
+    if not any(map(environ.get, service)) and not is_there(etc):
+        return sandbox(environ)
+    directory = Path(environ.get("CONFIGURATION_DIRECTORY", "").split(":")[0] or etc)
+    fault = Fault(
+        file=str(directory / FILE_NAME),
+        line=None,
+        key="",
+        nl="er is geen configuratie; maak dit bestand, of noem een ander met --config",
+        en="there is no configuration; create this file, or name another with --config",
+    )
+    raise ConfigError((fault,))
+
+
+def sandbox(environ: Mapping[str, str]) -> Config:
+    """What runs without a configuration: this machine only, everything held, nothing sent."""
+    url = default_spool_url(user_state_directory(environ))
+    return Config(
+        language=locale_language(environ),
+        hostname=own_hostname(),
+        spool=Spool(url=url, path=sqlite_path(url)),
+        listeners=(Listener("127.0.0.1", 2525), Listener("::1", 2525)),
+        sandbox=True,
+    )
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration in `path`, with `warnings`. Reads files, and touches nothing else.
+
+    Relative paths in it start at its own directory. Raises ConfigError with every fault.
+    """
+    environment = os.environ if environ is None else environ
+    text = _text(path)
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        line, nl, en = syntax_fault(error, text)
+        raise ConfigError((Fault(path.name, line, "", nl, en),)) from error
+    problems = Problems()
+    config = resolve(
+        read_tables(document, problems), Builder(path.absolute().parent, environment, problems)
+    )
+    if not document.get("smarthost"):
+        problems.error(
+            ("smarthost",),
+            "ontbreekt: zonder [[smarthost]] kan er geen mail weg; noem minstens name en preset",
+            "is missing: without a [[smarthost]] no mail can leave; give at least name and preset",
+        )
+    for place in without_effect(document):
+        nl = "heeft nog geen effect in deze versie"
+        problems.warning(place, nl, "has no effect yet in this version")
+    if problems.errors:
+        raise ConfigError(faults(problems.errors, path.name, locate(text)))
+    if not problems.warnings:
+        return replace(config, path=path)
+    return replace(config, path=path, warnings=faults(problems.warnings, path.name, locate(text)))
+
+
+def _text(path: Path) -> str:
+    try:
+        # Notepad begins a file with a byte order mark; TOML does not know it.
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        nl, en = why_unreadable(error)
+        nl = f"is niet te lezen ({nl}); controleer de naam en de rechten"
+        en = f"cannot be read ({en}); check its name and permissions"
+        raise ConfigError((Fault(str(path), None, "", nl, en),)) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        nl = "is geen UTF-8; sla het bestand op als UTF-8"
+        raise ConfigError(
+            (Fault(path.name, line, "", nl, "is not UTF-8; save the file as UTF-8"),)
+        ) from error
+
+
+def differences(old: Config, new: Config) -> tuple[str, ...]:
+    """The keys that differ and take effect at a restart only, in the order of the file."""
+    compared = {
+        "spool.url": (old.spool.url, new.spool.url),
+        "listener.address": (_sockets(old), _sockets(new)),
+        "web.enabled": (old.web.enabled, new.web.enabled),
+        "web.address": ((old.web.host, old.web.port), (new.web.host, new.web.port)),
+    }
+    return tuple(key for key, (before, after) in compared.items() if before != after)
+
+
+def _sockets(config: Config) -> frozenset[tuple[str, int]]:
+    return frozenset((listener.host, listener.port) for listener in config.listeners)

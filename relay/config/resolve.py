@@ -1,0 +1,243 @@
+"""From the tables of the file to the `Config` that the relay works with; the smarthosts apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from relay.access.address import Network, is_private_network
+from relay.config import locate, schema
+from relay.config.builder import Builder
+from relay.config.defaults import default_spool_url, locale_language, own_hostname
+from relay.config.model import (
+    Alarm,
+    Client,
+    Config,
+    Delivery,
+    Dkim,
+    Listener,
+    Route,
+    SenderPolicy,
+    Spool,
+    TlsMode,
+    Web,
+)
+from relay.config.places import state_directory
+from relay.config.server import neighbourhood
+from relay.config.smarthost import resolve_smarthost
+from relay.config.syntax import sqlite_path
+from relay.config.tables import Read, Tables
+
+LARGEST_OPEN = {4: 24, 6: 56}
+LOCAL_CLIENT = "local"
+
+
+def resolve(tables: Tables, build: Builder) -> Config:
+    """The configuration. What is wrong with it goes to `build.problems`; look there first."""
+    listeners = tuple(_listener(table, path, build) for path, table in tables.listeners)
+    _distinct(_names(tables.listeners, "address"), build)
+    clients = _clients(tables.clients, build)
+    smarthosts = tuple(resolve_smarthost(table, path, build) for path, table in tables.smarthosts)
+    _distinct(_names(tables.smarthosts, "name"), build)
+    return Config(
+        language=tables.top.language or locale_language(build.environ),
+        hostname=tables.top.hostname or own_hostname(),
+        postmaster=tables.top.postmaster,
+        spool=_spool(tables.spool, build),
+        listeners=listeners or (Listener("127.0.0.1", 2525),),
+        clients=clients,
+        smarthosts=smarthosts,
+        routes=_routes(tables, build),
+        sender=build.policy(tables.sender, ("sender",)) or SenderPolicy(),
+        dkim=_dkim(tables.dkim, build),
+        delivery=Delivery(**dict(tables.delivery)),
+        web=_web(tables.web, build),
+        alarms=_alarms(tables, build),
+    )
+
+
+def _spool(table: schema.SpoolTable, build: Builder) -> Spool:
+    url = table.url or default_spool_url(state_directory(build.environ))
+    path = sqlite_path(url)
+    if path is None:
+        build.problems.error(
+            ("spool", "url"),
+            'een spool in PostgreSQL kan in deze versie niet; gebruik "sqlite:///pad"',
+            'this version has no spool in PostgreSQL; use "sqlite:///path"',
+        )
+    return Spool(
+        url=url,
+        path=path,
+        password=build.secret(table.password, ("spool", "password")),
+        secret_key=build.secret(table.secret_key, ("spool", "secret_key")),
+        lifetime=table.lifetime,
+        reserve_bytes=table.reserve_bytes,
+        history=table.history,
+        keep_subjects=table.keep_subjects,
+    )
+
+
+def _listener(table: schema.ListenerTable, path: locate.Path, build: Builder) -> Listener:
+    certificate, key = build.pair(table.certificate, table.key, (path, "certificate", "key"))
+    if table.tls is not TlsMode.NONE and certificate is None:
+        build.problems.error(
+            (*path, "certificate"),
+            f'ontbreekt; tls = "{table.tls}" heeft een certificaat en sleutel nodig',
+            f'is missing; tls = "{table.tls}" needs a certificate and key',
+        )
+    if table.tls is TlsMode.NONE and certificate is not None:
+        build.problems.warning(
+            (*path, "certificate"),
+            'heeft geen effect bij tls = "none"; bedoelt u "starttls"?',
+            'has no effect with tls = "none"; do you mean "starttls"?',
+        )
+    return Listener(
+        host=table.address.host,
+        port=table.address.port,
+        tls=table.tls,
+        certificate=certificate,
+        key=key,
+        min_tls=table.min_tls,
+        proxy_protocol=tuple(table.proxy_protocol),
+        max_connections=table.max_connections,
+        max_message_bytes=table.max_message_bytes,
+        max_recipients=table.max_recipients,
+    )
+
+
+def _clients(tables: Read[schema.ClientTable], build: Builder) -> tuple[Client, ...]:
+    clients: list[Client] = []
+    owners: dict[Network, str] = {}
+    _distinct(_names(tables, "name"), build)
+    for path, table in tables:
+        name = table.name or f"client-{path[-1]}"
+        for network in table.networks:
+            _check_network(network, table.open, (*path, "networks"), build)
+            if (owner := owners.setdefault(network, name)) != name:
+                build.problems.error(
+                    (*path, "networks"),
+                    f"{network} staat ook bij client {owner}; laat het op een plaats staan",
+                    f"{network} stands at client {owner} too; leave it in one place",
+                )
+        clients.append(
+            Client(
+                name=name,
+                networks=tuple(table.networks),
+                any_login=table.any_login,
+                require_tls=table.require_tls,
+                max_connections=table.max_connections,
+                max_message_bytes=table.max_message_bytes,
+                messages_per_minute=table.messages_per_minute,
+                sender=build.policy(table.sender, (*path, "sender")),
+            )
+        )
+    return tuple(clients)
+
+
+def _check_network(network: Network, is_open: bool, path: locate.Path, build: Builder) -> None:
+    widest = LARGEST_OPEN[network.version]
+    if network.prefixlen < widest and not is_open and not is_private_network(network):
+        build.problems.error(
+            path,
+            f"{network} laat een groot deel van internet toe; maak het /{widest} of kleiner, of zet open = true",
+            f"{network} lets in a large part of the internet; make it /{widest} or smaller, or set open = true",
+        )
+
+
+def _routes(tables: Tables, build: Builder) -> tuple[Route, ...]:
+    clients = {table.name or f"client-{path[-1]}" for path, table in tables.clients}
+    routes: list[Route] = []
+    for path, table in tables.routes:
+        for smarthost in table.smarthost:
+            _known_smarthost(smarthost, (*path, "smarthost"), tables, build)
+        # Without any [[client]] this machine itself is the client "local".
+        if table.client is not None and table.client not in (clients or {LOCAL_CLIENT}):
+            build.problems.error(
+                (*path, "client"),
+                f"er is geen [[client]] met de naam {table.client!r}",
+                f"there is no [[client]] named {table.client!r}",
+            )
+        policy = table.sender if isinstance(table.sender, schema.SenderTable) else None
+        routes.append(
+            Route(
+                sender=table.sender if isinstance(table.sender, str) else None,
+                client=table.client,
+                recipient=table.recipient,
+                smarthosts=tuple(table.smarthost),
+                policy=build.policy(policy, (*path, "sender")),
+            )
+        )
+    return tuple(routes)
+
+
+def _known_smarthost(name: str, path: locate.Path, tables: Tables, build: Builder) -> None:
+    if name not in {table.name for _, table in tables.smarthosts}:
+        build.problems.error(
+            path,
+            f"er is geen [[smarthost]] met de naam {name!r}",
+            f"there is no [[smarthost]] named {name!r}",
+        )
+
+
+def _dkim(tables: Read[schema.DkimTable], build: Builder) -> tuple[Dkim, ...]:
+    keys: list[Dkim] = []
+    for path, table in tables:
+        if (key := build.secret(table.key, (*path, "key"))) is not None:
+            keys.append(Dkim(table.domain, table.selector, key))
+    return tuple(keys)
+
+
+def _web(table: schema.WebTable, build: Builder) -> Web:
+    certificate, key = build.pair(table.certificate, table.key, (("web",), "certificate", "key"))
+    password_hash = build.secret(table.password_hash, ("web", "password_hash"))
+    if table.enabled and password_hash is None and neighbourhood(table.address.host) != "loopback":
+        build.problems.error(
+            ("web", "address"),
+            f"{table.address.host} is ook vanaf andere computers te bereiken; zet password_hash = {{ file = .. }}, of gebruik 127.0.0.1",
+            f"{table.address.host} can be reached from other machines; set password_hash = {{ file = .. }}, or use 127.0.0.1",
+        )
+    return Web(
+        enabled=table.enabled,
+        host=table.address.host,
+        port=table.address.port,
+        hosts=tuple(table.hosts),
+        password_hash=password_hash,
+        certificate=certificate,
+        key=key,
+        show_bodies=table.show_bodies,
+    )
+
+
+def _alarms(tables: Tables, build: Builder) -> tuple[Alarm, ...]:
+    alarms: list[Alarm] = []
+    for path, table in tables.alarms:
+        if not (table.webhook or table.mail_to or table.command or table.syslog):
+            build.problems.error(
+                path,
+                "noemt geen weg: webhook, mail_to, command of syslog = true",
+                "names no way: webhook, mail_to, command or syslog = true",
+            )
+        if table.smarthost is not None:
+            _known_smarthost(table.smarthost, (*path, "smarthost"), tables, build)
+        command = None if table.command is None else tuple(table.command)
+        alarms.append(Alarm(table.webhook, table.mail_to, table.smarthost, command, table.syslog))
+    return tuple(alarms)
+
+
+def _names(
+    tables: Iterable[tuple[locate.Path, schema.Table]], key: str
+) -> list[tuple[locate.Path, object]]:
+    return [((*path, key), getattr(table, key)) for path, table in tables]
+
+
+def _distinct(values: list[tuple[locate.Path, object]], build: Builder) -> None:
+    """Notes each value that stood at an earlier table already; one that was dropped is no value."""
+    seen: set[object] = set()
+    for path, value in values:
+        if value is None or path in build.problems.dropped:
+            continue
+        if value in seen:
+            shown = ":".join(map(str, value)) if isinstance(value, tuple) else value
+            build.problems.error(
+                path, f"{shown!r} staat er al een keer", f"{shown!r} stands there already"
+            )
+        seen.add(value)

@@ -1,0 +1,1 @@
+"""What stands between a client's socket and the spool: grammar, DATA reader, limits, replies."""

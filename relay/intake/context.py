@@ -1,0 +1,46 @@
+"""What all sessions of the listener share."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.config.model import Config
+from relay.intake.door import Door
+from relay.spool.protocol import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long, and how often, a session may try ours.
+
+    The server's side of RFC 5321 section 4.5.3.2.7 is at least five minutes for a command.
+    """
+
+    command_seconds: float = 300
+    overload_seconds: float = 10
+    data_idle_seconds: float = 300
+    least_bytes_per_second: float = 200
+    slow_start_seconds: float = 30  # before the rate is looked at
+    errors: int = 20
+    commands_without_message: int = 100
+    rate_delay_seconds: float = 30
+
+
+@dataclass(slots=True)
+class Intake:
+    """The relay as a session sees it. `config` is swapped whole by a reload."""
+
+    config: Config
+    spool: Spool
+    door: Door
+    clock: Callable[[], datetime]
+    accepted: Callable[[Collection[str]], None]  # called with the lanes that got mail
+    blocked_lanes: Callable[[], Collection[str]]
+    smarthost_size_bytes: Callable[[], int | None]
+    patience: Patience = Patience()
+    stopping: bool = False
+
+    def has_room(self) -> bool:
+        """False when less than `reserve_bytes` is free on the spool's disk."""
+        free_bytes = self.spool.free_bytes()
+        return free_bytes is None or free_bytes >= self.config.spool.reserve_bytes

@@ -1,0 +1,83 @@
+"""Who comes in: the access rules, the learning window and the connection limits, together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from relay.access.address import Address, peer_address
+from relay.access.learning import may_learn
+from relay.access.limits import ConnectionCount, RateWindow
+from relay.access.refused import RefusedTally
+from relay.access.rules import AccessRules
+from relay.config.model import Client, Config
+
+LEARNING = "learning"
+"""The client name of mail from a device that is not listed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A machine that may send. With `learning` its mail is held until somebody adopts it."""
+
+    address: Address
+    client: Client
+    learning: bool = False
+
+
+class Door:
+    """Decides on each connection, and keeps the tally of those refused."""
+
+    def __init__(self, config: Config, adopted: Mapping[Address, str]) -> None:
+        self.refused = RefusedTally()
+        self.learning_until: datetime | None = None
+        self.rates = RateWindow()
+        self._connections = ConnectionCount(
+            sum(listener.max_connections for listener in config.listeners)
+        )
+        self.rules = AccessRules.build(config.clients, adopted)
+
+    @property
+    def crowded(self) -> bool:
+        """Most of the connections that there may be are open: patience is short."""
+        return self._connections.total > 0.8 * self._connections.total_limit
+
+    @property
+    def connections(self) -> int:
+        """Admitted connections that are open."""
+        return self._connections.total
+
+    def change(self, config: Config, adopted: Mapping[Address, str]) -> None:
+        """New rules; open sessions meet them at their next MAIL."""
+        self.rules = AccessRules.build(config.clients, adopted)
+
+    def admit(self, peer: str, now: datetime) -> Admission | str:
+        """An admission, to be given back with `leave`, or the slug of the reply that refuses."""
+        try:
+            address = peer_address(peer)
+        except ValueError:
+            return "not-listed"
+        found = self.find(address, now)
+        if found is None:
+            self.refused.note(address, now)
+            return "not-listed"
+        if self._connections.enter(found.client):
+            return found
+        crowded = self._connections.total >= self._connections.total_limit
+        return "overload" if crowded else "too-many-connections"
+
+    def find(self, address: Address, now: datetime) -> Admission | None:
+        """What the rules of this moment say of an address."""
+        client = self.rules.match(address)
+        if client is not None:
+            return Admission(address, client)
+        if self.learning_until is not None and now < self.learning_until and may_learn(address):
+            return Admission(address, Client(LEARNING, ()), learning=True)
+        return None
+
+    def leave(self, admission: Admission) -> None:
+        """The connection of an admission has ended."""
+        self._connections.leave(admission.client)
+
+    def delay(self, admission: Admission, now: datetime) -> timedelta:
+        """How long a message must wait to keep the client's messages per minute."""
+        return timedelta(seconds=self.rates.delay(admission.client, now))

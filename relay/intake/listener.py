@@ -1,0 +1,107 @@
+"""The listening sockets and the sessions behind them."""
+
+import asyncio
+import socket
+import ssl
+import weakref
+from dataclasses import dataclass, field
+
+from relay.config.model import Listener, TlsMode
+from relay.control.errors import CannotListen
+from relay.intake.context import Intake
+from relay.intake.session import Session
+
+_BACKLOG = 256
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+@dataclass(slots=True)
+class Listeners:
+    """All listeners of one relay: `bind`, `start`, `stop`, each once."""
+
+    intake: Intake
+    _bound: list[tuple[Listener, socket.socket]] = field(default_factory=list)
+    _servers: list[asyncio.Server] = field(default_factory=list)
+    _sessions: "weakref.WeakSet[Session]" = field(default_factory=weakref.WeakSet)
+
+    def bind(self) -> None:
+        """Take every address; connections wait until `start`. Raises CannotListen."""
+        for number, listener in enumerate(self.intake.config.listeners):
+            try:
+                self._bound.append((listener, _bind(listener)))
+            except OSError as error:
+                self.close()
+                if self.intake.config.sandbox and listener.host == "::1":
+                    continue  # a machine without IPv6 has a sandbox too
+                key = f"listener[{number}].address"
+                raise CannotListen(listener.host, listener.port, key, error) from error
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens, with the ports that the system chose for port 0."""
+        return [sock.getsockname()[:2] for _, sock in self._bound]
+
+    async def start(self) -> None:
+        """Accept connections."""
+        loop = asyncio.get_running_loop()
+        for listener, sock in self._bound:
+            context = tls_context(listener)
+            implicit = listener.tls is TlsMode.IMPLICIT
+
+            def session(
+                listener: Listener = listener, context: ssl.SSLContext | None = context
+            ) -> Session:
+                offered = None if listener.tls is TlsMode.IMPLICIT else context
+                made = Session(self.intake, listener, offered)
+                self._sessions.add(made)
+                return made
+
+            self._servers.append(
+                await loop.create_server(
+                    session, sock=sock, backlog=_BACKLOG, ssl=context if implicit else None
+                )
+            )
+
+    async def stop(self, seconds: float) -> None:
+        """Refuse new connections, let open DATA end for at most `seconds`, close the rest."""
+        self.intake.stopping = True
+        for server in self._servers:
+            server.close()
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            open_sessions = [each for each in self._sessions if each.transport is not None]
+            for session in open_sessions:
+                if not session.in_data:
+                    session.say("stopping")
+                    session.hang_up()
+            receiving = [each for each in open_sessions if each.in_data]
+            if not receiving or asyncio.get_running_loop().time() >= end:
+                break
+            await asyncio.sleep(0.05)
+        for session in receiving:
+            session.transport.abort()
+
+    def close(self) -> None:
+        """Give the addresses back, when the start came to nothing."""
+        for _, sock in self._bound:
+            sock.close()
+        self._bound.clear()
+
+
+def _bind(listener: Listener) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(
+        listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    # [::] takes IPv4 as well where the system lets it: one listener for the whole office.
+    both = listener.host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+
+
+def tls_context(listener: Listener) -> ssl.SSLContext | None:
+    """The server's side of TLS for a listener; None without. Its files were checked before."""
+    if listener.tls is TlsMode.NONE or listener.certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _VERSIONS[listener.min_tls]
+    context.load_cert_chain(listener.certificate, listener.key)
+    return context

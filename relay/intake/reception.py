@@ -1,0 +1,200 @@
+"""One message on its way from DATA into the spool.
+
+The bytes go to the spool as they come. In front of them go the Received field and what an old
+program left out; after that nothing is ever re-serialised.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from relay.config.model import DeliveryMode
+from relay.delivery.route import Path, choose_lane, copies, find_path
+from relay.envelope import Envelope, Origin, Recipient
+from relay.intake.context import Intake
+from relay.intake.door import Admission
+from relay.message import headers
+from relay.message.repair import Repair, RepairKind, repair
+from relay.message.trace import Arrival, hops, own_hops, received
+from relay.spool.ids import id_text
+from relay.spool.model import HeldFor, NewMessage, Placement
+from relay.spool.protocol import BodyWriter
+
+MOST_HOPS = 50
+MOST_OWN_HOPS = 3
+
+HEADER_BYTES = 500_000
+"""The header block must end within this; the spool keeps that much in one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """What is known when DATA begins."""
+
+    id: int
+    admission: Admission
+    envelope: Envelope
+    helo: str
+    protocol: str
+
+
+class Refused(Exception):
+    """The message cannot be taken; `slug` and `details` are of the reply."""
+
+    def __init__(self, slug: str, **details: object) -> None:
+        super().__init__(slug)
+        self.slug = slug
+        self.details = details
+
+
+class Reception:
+    """Takes the pieces of a message, then commits it."""
+
+    def __init__(self, intake: Intake, arriving: Arriving) -> None:
+        self._intake = intake
+        self._arriving = arriving
+        self._body: BodyWriter = intake.spool.queue.body_writer(arriving.id)
+        self._head: list[bytes] | None = []
+        self._head_bytes = 0
+        self._has_8bit = False
+        self._repairs: list[Repair] = []
+        self._message_id = ""
+        self._subject: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The message's id as shown."""
+        return id_text(self._arriving.id)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes passed to the spool so far."""
+        return self._body.size_bytes
+
+    async def feed(self, data: bytes) -> None:
+        """Add a piece of the message. Raises Refused or SpoolError."""
+        self._has_8bit = self._has_8bit or not data.isascii()
+        if self._head is None:
+            await self._body.write(data)
+            return
+        self._head.append(data)
+        self._head_bytes += len(data)
+        if self._head_bytes > HEADER_BYTES:
+            await self._begin(b"".join(self._head), complete=False)
+
+    async def accept(self, bare_lf: int, bare_cr: int) -> NewMessage:
+        """Commit the message; on return the relay answers for it. Raises Refused, SpoolError."""
+        if self._head is not None:
+            await self._begin(b"".join(self._head), complete=True)
+        if bare_lf:
+            self._repairs.append(Repair(RepairKind.BARE_LF, str(bare_lf)))
+        if bare_cr:
+            self._repairs.append(Repair(RepairKind.BARE_CR, str(bare_cr)))
+        message = self._new_message()
+        await self._intake.spool.queue.accept(message, self._body)
+        return message
+
+    async def discard(self) -> None:
+        """The message will not come: forget its bytes."""
+        await self._body.discard()
+
+    async def _begin(self, head: bytes, *, complete: bool) -> None:
+        """The header block is here: look for loops, add what goes in front, pass it on."""
+        self._head = None
+        header, rest = headers.split(head)
+        if not rest and not complete:
+            raise Refused("header-too-big")
+        self._refuse_loops(header)
+        arriving = self._arriving
+        now = self._intake.clock()
+        repaired = repair(
+            head,
+            envelope=arriving.envelope,
+            now=now,
+            hostname=self._intake.config.hostname,
+            message_id=f"{self.id}@{self._intake.config.hostname}",
+        )
+        self._repairs.extend(repaired.repairs)
+        self._remember(repaired.prepend + header)
+        trace = received(
+            Arrival(
+                helo=arriving.helo,
+                client_address=str(arriving.admission.address),
+                hostname=self._intake.config.hostname,
+                protocol=arriving.protocol,
+                message_id=self.id,
+                at=now,
+            )
+        )
+        await self._body.write(trace + repaired.prepend + head)
+
+    def _refuse_loops(self, header: bytes) -> None:
+        count = hops(header)
+        own = own_hops(header, self._intake.config.hostname)
+        if count > MOST_HOPS or own >= MOST_OWN_HOPS:
+            raise Refused("loop", hops=max(count, own))
+
+    def _remember(self, header: bytes) -> None:
+        message_id = headers.first(header, b"Message-ID")
+        if message_id is not None:
+            self._message_id = message_id.value.decode("utf-8", "replace")
+        if self._intake.config.spool.keep_subjects:
+            subject = headers.first(header, b"Subject")
+            self._subject = None if subject is None else subject.value.decode("utf-8", "replace")
+
+    def _new_message(self) -> NewMessage:
+        arriving, intake = self._arriving, self._intake
+        client = arriving.admission.client.name
+        envelope = arriving.envelope
+        paths = _paths(intake, client, envelope.reverse_path, envelope.recipients)
+        bcc = _bcc(intake, client, envelope, paths)
+        paths += _paths(intake, client, envelope.reverse_path, bcc)
+        now = intake.clock()
+        return NewMessage(
+            id=arriving.id,
+            received_at=now,
+            expires_at=now + intake.config.spool.lifetime,
+            client=client,
+            client_address=str(arriving.admission.address),
+            envelope=replace(
+                envelope,
+                recipients=envelope.recipients + bcc,
+                body_8bit=envelope.body_8bit or self._has_8bit,
+            ),
+            placements=tuple(
+                Placement(choose_lane(path, intake.blocked_lanes()), self._held_for())
+                for path in paths
+            ),
+            message_id=self._message_id,
+            subject=self._subject,
+            repairs=tuple((each.kind.value, each.detail) for each in self._repairs),
+        )
+
+    def _held_for(self) -> HeldFor | None:
+        if self._intake.config.sandbox:
+            return HeldFor.SANDBOX
+        if self._arriving.admission.learning:
+            return HeldFor.LEARNING
+        if self._intake.config.delivery.mode is DeliveryMode.HOLD:
+            return HeldFor.TRIAL
+        return None
+
+
+def _paths(
+    intake: Intake, client: str, sender: str | None, recipients: Iterable[Recipient]
+) -> list[Path]:
+    return [find_path(intake.config, client, sender, each.address) for each in recipients]
+
+
+def _bcc(
+    intake: Intake, client: str, envelope: Envelope, paths: list[Path]
+) -> tuple[Recipient, ...]:
+    """The copies that the configuration asks for, less those who get the message anyway."""
+    named = {recipient.address.casefold() for recipient in envelope.recipients}
+    wanted = dict.fromkeys(
+        address for path in paths for address in copies(intake.config, client, path)
+    )
+    return tuple(
+        Recipient(address=address, notify=frozenset({"NEVER"}), origin=Origin.BCC)
+        for address in wanted
+        if address.casefold() not in named
+    )
