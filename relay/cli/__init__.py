@@ -1,0 +1,1 @@
+"""The command `relay`: a module for each noun. Nothing heavy is imported at the top of any."""

@@ -1,0 +1,202 @@
+"""Everything that an operator can see and do, over one spool and the configuration in force.
+
+The same class answers the API inside the daemon and the commands while the daemon is stopped.
+Each method returns a document of schema relay/1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+
+from relay.config.model import Config, DeliveryMode
+from relay.control import documents, health
+from relay.control.accounts import Accounts
+from relay.control.daemon import Daemon
+from relay.control.devices import Devices, one_address
+from relay.control.documents import Document, document
+from relay.control.errors import Declined
+from relay.control.queue_actions import Action, QueueActions
+from relay.control.why import Circumstances, Question, why
+from relay.spool.ids import id_number, id_text
+from relay.spool.model import HeldFor, State
+from relay.spool.protocol import Spool
+
+MOST_LISTED = 10_000
+
+
+class Desk:
+    """The operator's actions. May raise Declined, and SpoolError where the store fails."""
+
+    def __init__(self, spool: Spool, daemon: Daemon, clock: Callable[[], datetime]) -> None:
+        self._spool = spool
+        self._daemon = daemon
+        self._clock = clock
+
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._daemon.config()
+
+    async def queue_list(
+        self, state: str | None = None, limit: int = 100, client: str | None = None
+    ) -> Document:
+        """The oldest `limit` messages in `state`, or of all that are unfinished, and how many."""
+        if not 1 <= limit <= MOST_LISTED:
+            raise Declined(
+                f"limit loopt van 1 tot {MOST_LISTED}", f"limit goes from 1 to {MOST_LISTED}"
+            )
+        wanted = None if state is None else _state(state)
+        total, messages = await self._spool.queue.page(wanted, limit, client)
+        return {
+            "schema": documents.SCHEMA,
+            "total": total,
+            "messages": [documents.message_document(message) for message in messages],
+        }
+
+    async def queue_ids(self) -> Document:
+        """The ids of all messages that are unfinished, the oldest first."""
+        numbers = await self._spool.queue.ids()
+        return document("queue ids", ids=[id_text(number) for number in numbers])
+
+    async def queue_show(self, id_: str, language: str = "en") -> Document:
+        """One message with its attempts explained; `unknown` holds the id where there is none."""
+        number = id_number(id_)
+        message = None if number is None else await self._spool.queue.show(number)
+        if message is None:
+            return document("queue show", unknown=[id_])
+        config = self.config()
+        content = documents.full_message_document(message, config, language)
+        return document("queue show", **content)
+
+    def queue_body(self, id_: str) -> AsyncIterator[bytes]:
+        """The message as it waits, in pieces; nothing where it is finished or not known."""
+        return self._spool.queue.body(id_number(id_) or 0)
+
+    async def queue_act(
+        self, action: str, ids: Sequence[str] | None, to: str | None = None
+    ) -> Document:
+        """Retry, hold, release, delete or reroute the messages `ids`; None stands for all."""
+        if action not in list(Action):
+            names = ", ".join(Action)
+            raise Declined(f"kies een actie uit {names}", f"choose an action from {names}")
+        chosen = Action(action)
+        tally = await self._actions().act(chosen, ids, to)
+        if chosen is Action.RETRY:
+            await self._daemon.retry_smarthosts()
+        if tally.changed or chosen is Action.RETRY:
+            self._daemon.mail_due()
+        return tally.document(chosen)
+
+    async def client_list(self) -> Document:
+        """Who may send."""
+        return await self._devices().listed()
+
+    async def client_refused(self) -> Document:
+        """Who was turned away."""
+        return await self._devices().refused()
+
+    async def client_allow(self, address: str, name: str | None = None) -> Document:
+        """Let one address in, and release what a learning window held of it."""
+        where = one_address(address)
+        answer = await self._devices().allow(where, name)
+        if answer["adopted"]:
+            await self._daemon.access_changed()
+        held = await self._spool.queue.ids(HeldFor.LEARNING, str(where))
+        answer["released"] = await self._actions().release(held)
+        if held and self.config().delivery.mode is DeliveryMode.HOLD:
+            # In a trial nothing leaves unseen: it waits for its own release, like new mail.
+            await self._spool.queue.hold(held)
+        if held:
+            self._daemon.mail_due()
+        return answer
+
+    async def client_remove(self, address: str) -> Document:
+        """Take an adoption back."""
+        answer = await self._devices().remove(one_address(address))
+        if answer["removed"]:
+            await self._daemon.access_changed()
+        return answer
+
+    async def client_learn(self, minutes: int) -> Document:
+        """Open the learning window for so many minutes, or with 0 end it."""
+        answer = await self._devices().learn(minutes)
+        await self._daemon.access_changed()
+        return answer
+
+    async def account_list(self, language: str = "en") -> Document:
+        """The accounts of the smarthosts, and which are paused."""
+        return await self._accounts().listed(language)
+
+    async def account_resume(self, name: str) -> Document:
+        """Try a paused account again; `name` is its user name or that of a smarthost."""
+        answer = await self._accounts().resume(name)
+        for account in answer["resumed"]:
+            await self._daemon.account_resumed(account["host"], account["username"])
+        if answer["resumed"]:
+            self._daemon.mail_due()
+        return answer
+
+    async def why(self, address: str, sender: str, recipient: str | None = None) -> Document:
+        """What would become of one mail."""
+        devices = self._devices()
+        circumstances = Circumstances(
+            rules=await devices.rules(),
+            learning_until=await devices.learning_until(),
+            blocked=await self._actions().blocked(),
+        )
+        question = Question(one_address(address), sender, recipient)
+        return why(self.config(), self._clock(), circumstances, question)
+
+    async def status(self) -> Document:
+        """Whether all is well, for people and for monitoring."""
+        config = self.config()
+        live = self._daemon.live()
+        state = await health.health(self._spool, config, self._clock())
+        if not live:
+            state["problems"].insert(0, {"id": "not-running"})
+        until = None if "queued" not in state else await self._devices().learning_until()
+        return {
+            **document("status", verdict="fail" if state["problems"] else "pass"),
+            "running": bool(live),
+            "sandbox": config.sandbox,
+            **live,
+            **state,
+            "learning_until": documents.time_text(until),
+        }
+
+    async def reload(self) -> Document:
+        """Read the configuration again."""
+        done = await self._daemon.reload()
+        return document(
+            "reload",
+            running=bool(self._daemon.live()),
+            applied=done.applied,
+            faults=[
+                {
+                    "file": fault.file,
+                    "line": fault.line,
+                    "key": fault.key,
+                    "nl": fault.text("nl"),
+                    "en": fault.text("en"),
+                }
+                for fault in done.faults
+            ],
+            needs_restart=list(done.needs_restart),
+        )
+
+    def _actions(self) -> QueueActions:
+        return QueueActions(self._spool, self.config(), self._clock())
+
+    def _devices(self) -> Devices:
+        return Devices(self._spool.ledger, self.config(), self._clock())
+
+    def _accounts(self) -> Accounts:
+        return Accounts(self._spool.ledger, self.config())
+
+
+def _state(text: str) -> State:
+    try:
+        return State(text)
+    except ValueError:
+        names = ", ".join(State)
+        raise Declined(f"kies een toestand uit {names}", f"choose a state from {names}") from None

@@ -1,0 +1,41 @@
+"""What an operator's request can run into.
+
+Declined      the request itself cannot be carried out: a bad address, an unknown smarthost
+CannotListen  an address of our own cannot be listened on
+"""
+
+import errno
+
+
+class Declined(Exception):
+    """Nothing was done, and why: `nl` and `en` say what to ask instead."""
+
+    def __init__(self, nl: str, en: str) -> None:
+        super().__init__(en)
+        self.nl = nl
+        self.en = en
+
+    def text(self, language: str) -> str:
+        """The reason in `language`, English for anything but `nl`."""
+        return self.nl if language == "nl" else self.en
+
+
+class CannotListen(Exception):
+    """`host`:`port` cannot be listened on; `key` is the configuration's name for it."""
+
+    def __init__(self, host: str, port: int, key: str, reason: OSError) -> None:
+        super().__init__(f"{host} port {port}: {reason.strerror or reason}")
+        self.host = host
+        self.port = port
+        self.key = key
+        self.reason = reason
+
+    @property
+    def taken(self) -> bool:
+        """True if another program already listens there."""
+        return self.reason.errno == errno.EADDRINUSE
+
+    @property
+    def forbidden(self) -> bool:
+        """True if the system keeps the port for others (below 1024 on Unix)."""
+        return self.reason.errno in {errno.EACCES, errno.EPERM}

@@ -1,0 +1,1 @@
+"""From the spool to a smarthost: route, pacing, attempt, outcome, retry schedule."""

@@ -1,0 +1,122 @@
+"""What must happen now and then: refused devices noted, learning windows ended, lifetimes kept,
+old history forgotten."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from presets.reply import Reply
+from presets.verdict import Phase
+from relay.config.model import Config
+from relay.delivery.outcome import Fate
+from relay.delivery.outgoing import load
+from relay.delivery.reports import Original, Report, Reporter
+from relay.envelope import Recipient
+from relay.intake.door import Door
+from relay.monitor import mail_log
+from relay.spool.model import HeldFor, Outcome, RefusedDevice
+from relay.spool.protocol import Spool
+
+log = logging.getLogger(__name__)
+
+LEARNING_SETTING = "learning_until"
+_TICK_SECONDS = 1.0
+_PURGE_EVERY_TICKS = 600
+_LIFETIME_EVERY_TICKS = 60
+_PURGE_PAGE = 500
+
+
+class Housekeeping:
+    """Runs beside intake and delivery; a task that fails is logged and tried again."""
+
+    def __init__(
+        self, spool: Spool, door: Door, config: Callable[[], Config], clock: Callable[[], datetime]
+    ) -> None:
+        self._spool = spool
+        self._door = door
+        self._config = config
+        self._clock = clock
+        self._tick = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self._tick += 1
+            for task in self._due():
+                try:
+                    await task()
+                except Exception:
+                    log.exception("housekeeping")
+
+    def _due(self) -> list[Callable[[], Awaitable[None]]]:
+        tasks: list[Callable[[], Awaitable[None]]] = [self.note_refused, self.end_learning]
+        if self._tick % _LIFETIME_EVERY_TICKS == 0:
+            tasks.append(self.keep_lifetimes)
+        if self._tick % _PURGE_EVERY_TICKS == 1:
+            tasks.append(self.purge)
+        return tasks
+
+    async def note_refused(self) -> None:
+        """Add the refusals since the last time to the ledger, one log line for each device."""
+        seen = self._door.refused.drain()
+        if not seen:
+            return
+        for each in seen:
+            mail_log.refused(str(each.address), "554 5.7.1 not listed", count=each.count)
+        await self._spool.ledger.note_refused(
+            [
+                RefusedDevice(str(each.address), each.count, each.first_at, each.last_at)
+                for each in seen
+            ]
+        )
+
+    async def end_learning(self) -> None:
+        """When the window is over, what was held for it fails with a report."""
+        until = self._door.learning_until
+        if until is None or self._clock() < until:
+            return
+        self._door.learning_until = None
+        await self._spool.ledger.remember(LEARNING_SETTING, None)
+        ids = await self._spool.queue.ids(HeldFor.LEARNING)
+        for message in ids:
+            await self._fail_unlearned(message)
+
+    async def _fail_unlearned(self, message: int) -> None:
+        view = await self._spool.queue.show(message)
+        loaded = await load(self._spool.queue, message)
+        if view is None or loaded is None:
+            return
+        reply = Reply(554, "5.7.1", f"{view.client_address} is not listed")
+        report = await self._report(message, loaded.header, reply)
+        await self._spool.queue.fail([(message, reply, report)])
+        mail_log.failed(message, [each.address for each in view.recipients], reply=reply)
+
+    async def _report(self, message: int, header: bytes, reply: Reply) -> Report | None:
+        claim = await self._spool.queue.read(message)
+        if claim is None:
+            return None
+        config = self._config()
+        smarthost = config.smarthosts[0] if config.smarthosts else None
+        reporter = Reporter(config, self._spool.queue.new_id, smarthost)
+        fate = Fate(Outcome.FAILED, Phase.RCPT, reply, cause="not-listed")
+        pairs: list[tuple[Recipient, Fate]] = [
+            (recipient, fate) for recipient in claim.envelope.recipients
+        ]
+        return reporter.failure(Original(claim, header, None), pairs, self._clock())
+
+    async def keep_lifetimes(self) -> None:
+        """Hold what is past its lifetime while a whole lane waits: nobody gave it up."""
+        held = await self._spool.queue.hold_expired()
+        for message in held:
+            mail_log.held(message, [], cause="lifetime")
+        if held:
+            mail_log.alert("lifetime", f"{len(held)} messages are past their lifetime and held")
+
+    async def purge(self) -> None:
+        """Forget what was finished longer ago than `[spool] history`."""
+        before = self._clock() - self._config().spool.history
+        forgotten = _PURGE_PAGE
+        while forgotten == _PURGE_PAGE:
+            forgotten = await self._spool.queue.purge(before, _PURGE_PAGE)

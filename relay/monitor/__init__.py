@@ -1,0 +1,1 @@
+"""What the relay tells people and programs while it works."""

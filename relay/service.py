@@ -1,0 +1,222 @@
+"""The relay as a whole: intake, spool, delivery and control put together, started and stopped."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import relay
+from relay.access.address import Address, peer_address
+from relay.config.load import differences, load
+from relay.config.model import Config, ConfigError
+from relay.control.daemon import Reloaded
+from relay.control.desk import Desk
+from relay.control.token import publish, withdraw
+from relay.delivery.dispatcher import Dispatcher
+from relay.housekeeping import LEARNING_SETTING, Housekeeping
+from relay.intake.context import Intake
+from relay.intake.door import Door
+from relay.intake.listener import Listeners
+from relay.monitor import mail_log
+from relay.spool.errors import SpoolError
+from relay.spool.sqlite import SqliteSpool, open_spool
+
+if TYPE_CHECKING:
+    from relay.web.server import WebServer
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0
+"""For open DATA and running attempts at the end; what is late then is aborted."""
+
+
+def utc_now() -> datetime:
+    """The clock of a real relay."""
+    return datetime.now(UTC)
+
+
+class Service:
+    """A running relay; the `Daemon` that the operator's desk works with."""
+
+    def __init__(self, config: Config, spool: SqliteSpool, clock: Callable[[], datetime]) -> None:
+        self._config = config
+        self._spool = spool
+        self._clock = clock
+        self._started_at = clock()
+        self._door = Door(config, {})
+        self._dispatcher = Dispatcher(config, spool, clock, random.random)
+        self._intake = Intake(
+            config=config,
+            spool=spool,
+            door=self._door,
+            clock=clock,
+            accepted=self._dispatcher.wake,
+            blocked_lanes=self._dispatcher.blocked_names,
+            smarthost_size_bytes=self._smarthost_size_bytes,
+        )
+        self.listeners = Listeners(self._intake)
+        self._housekeeping = Housekeeping(spool, self._door, self.config, clock)
+        self._housekeeping_task: asyncio.Task[None] | None = None
+        self._reloading = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Deliver what waits, then accept mail."""
+        await self.access_changed()
+        if not self._config.sandbox:
+            await self._dispatcher.start()
+        self._housekeeping_task = asyncio.create_task(self._housekeeping.run())
+        await self.listeners.start()
+
+    async def stop(self) -> None:
+        """Accept nothing more, let what runs end within `STOP_SECONDS`."""
+        if self._housekeeping_task is not None:
+            self._housekeeping_task.cancel()
+        await asyncio.gather(self.listeners.stop(STOP_SECONDS), self._dispatcher.stop(STOP_SECONDS))
+        with contextlib.suppress(SpoolError):
+            await self._housekeeping.note_refused()
+
+    def _smarthost_size_bytes(self) -> int | None:
+        """The largest message that some smarthost takes; None if any has no known limit."""
+        sizes = self._dispatcher.blocks.sizes
+        known = [sizes.get(smarthost.name) for smarthost in self._config.smarthosts]
+        limits = [size for size in known if size is not None]
+        return max(limits) if limits and len(limits) == len(known) else None
+
+    # --- relay.control.daemon.Daemon ---
+
+    def config(self) -> Config:
+        return self._config
+
+    def mail_due(self) -> None:
+        self._dispatcher.wake()
+
+    async def retry_smarthosts(self) -> None:
+        await self._dispatcher.try_now()
+
+    async def access_changed(self) -> None:
+        adopted: dict[Address, str] = {
+            peer_address(device.address): device.name
+            for device in await self._spool.ledger.adopted()
+        }
+        self._door.change(self._config, adopted)
+        until = await self._spool.ledger.setting(LEARNING_SETTING)
+        self._door.learning_until = datetime.fromisoformat(until) if until else None
+
+    async def account_resumed(self, host: str, username: str) -> None:
+        await self._dispatcher.account_resumed(host, username)
+
+    async def reload(self) -> Reloaded:
+        """Read the file again; with any fault in it the old configuration stays."""
+        if self._config.path is None:
+            return Reloaded(applied=False)
+        async with self._reloading:
+            try:
+                config = await asyncio.to_thread(load, self._config.path, os.environ)
+            except ConfigError as error:
+                texts = [fault.text(self._config.language) for fault in error.faults]
+                mail_log.reloaded(False, faults=texts)
+                return Reloaded(applied=False, faults=error.faults)
+            needs_restart = differences(self._config, config)
+            self._config = config
+            self._intake.config = config
+            await self.access_changed()
+            await self._dispatcher.reload(config)
+            mail_log.reloaded(True, restart=needs_restart)
+            return Reloaded(applied=True, needs_restart=needs_restart)
+
+    def live(self) -> dict[str, object]:
+        return {
+            "version": relay.__version__,
+            "pid": os.getpid(),
+            "started_at": self._started_at.isoformat().replace("+00:00", "Z"),
+            "connections": self._door.connections,
+            "listeners": [f"{host}:{port}" for host, port in self.listeners.addresses()],
+        }
+
+
+async def serve(config: Config, clock: Callable[[], datetime] = utc_now) -> int:
+    """Run until SIGTERM or SIGINT; the exit code.
+
+    Raises CannotListen, SpoolError, SpoolInUse or OSError when it cannot start; then nothing was
+    accepted and nothing is left behind.
+    """
+    log_writer = mail_log.LogWriter(sys.stderr)
+    try:
+        path = config.spool.path
+        assert path is not None  # the only kind of store that a configuration can name today
+        spool = await asyncio.to_thread(open_spool, path, clock)
+        try:
+            return await _run(config, spool, clock)
+        finally:
+            await spool.close()
+    finally:
+        log_writer.close()
+
+
+async def _run(config: Config, spool: SqliteSpool, clock: Callable[[], datetime]) -> int:
+    service = Service(config, spool, clock)
+    service.listeners.bind()
+    web = None
+    try:
+        if config.web.enabled:
+            web = await _start_web(config, service, spool, clock)
+        await service.start()
+    except BaseException:
+        service.listeners.close()
+        if web is not None:
+            await web.stop()
+        raise
+    ended = _watch_signals(service)
+    addresses = [f"{host}:{port}" for host, port in service.listeners.addresses()]
+    mail_log.event("started", version=relay.__version__, listeners=addresses, spool=spool.path)
+    await ended.wait()
+    mail_log.event("stopping")
+    await service.stop()
+    if web is not None:
+        await web.stop()
+    withdraw(spool.path)
+    mail_log.event("stopped")
+    return 0
+
+
+async def _start_web(
+    config: Config, service: Service, spool: SqliteSpool, clock: Callable[[], datetime]
+) -> "WebServer":
+    # Loaded here: a relay without the page stays small.
+    from relay.web.api import create_app
+    from relay.web.server import WebServer
+
+    web = WebServer(config.web)
+    web.bind()
+    token = publish(spool.path, web.url)
+    desk = Desk(spool, service, clock)
+    await web.start(create_app(desk, token, config.web.hosts))
+    return web
+
+
+def _watch_signals(service: Service) -> asyncio.Event:
+    """SIGTERM and SIGINT end the service, SIGHUP reloads it."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if sys.platform == "win32":
+        # No handlers on the loop there; the handler runs in the main thread between two steps.
+        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(ended.set))
+        signal.signal(signal.SIGBREAK, lambda *_: loop.call_soon_threadsafe(ended.set))
+        return ended
+    reloads: set[asyncio.Task[Reloaded]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(service.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    loop.add_signal_handler(signal.SIGINT, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    return ended

@@ -1,0 +1,1 @@
+"""The next server: connecting, TLS, login, and the mail transaction over it."""

@@ -1,0 +1,36 @@
+"""What a server's EHLO offers (RFC 5321 section 4.1.1.1)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The extensions that matter to a transaction. `size_bytes` None: no limit was told."""
+
+    pipelining: bool = False
+    eight_bit: bool = False
+    smtputf8: bool = False
+    dsn: bool = False
+    chunking: bool = False
+    size: bool = False
+    size_bytes: int | None = None
+
+
+def parse_capabilities(lines: Iterable[str]) -> Capabilities:
+    """Capabilities of EHLO's lines; unknown and malformed ones count for nothing."""
+    found: dict[str, str] = {}
+    for line in lines:
+        keyword, _, parameter = line.strip().partition(" ")
+        found[keyword.upper()] = parameter.strip()
+    size = found.get("SIZE", "")
+    return Capabilities(
+        pipelining="PIPELINING" in found,
+        eight_bit="8BITMIME" in found,
+        smtputf8="SMTPUTF8" in found,
+        dsn="DSN" in found,
+        chunking="CHUNKING" in found,
+        size="SIZE" in found,
+        # RFC 1870 section 4: 0 means that there is no fixed limit.
+        size_bytes=int(size) if size.isascii() and size.isdigit() and int(size) else None,
+    )

@@ -1,0 +1,150 @@
+"""Commands out, replies in, each reply paired with its command.
+
+It takes over the transport after aiosmtplib has connected, secured and logged in. Any doubt ends
+in `abort`, which sends nothing more: aiosmtplib's `close` would still flush a message that we
+have given up, and the server would take it.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from presets.reply import Reply
+from relay.smarthost.reply_parser import MalformedReply, ReplyParser
+
+
+class ExchangeLost(Exception):
+    """The connection cannot be used any more: closed, silent, or out of step."""
+
+
+class Exchange(asyncio.Protocol):
+    """One connection, one user at a time. Each wait has its own limit in seconds."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._parser = ReplyParser()
+        self._replies: deque[Reply] = deque()
+        self._outstanding = 0
+        self._lost: str | None = None
+        self._last: Reply | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+        transport.set_protocol(self)
+
+    @property
+    def usable(self) -> bool:
+        """Open, and every command has its reply."""
+        return self._lost is None and not self._outstanding and not self._transport.is_closing()
+
+    @property
+    def parting_reply(self) -> Reply | None:
+        """What the server said unasked before it hung up, such as 421."""
+        return self._last
+
+    @property
+    def reply_waits(self) -> bool:
+        """A reply has come that nobody has taken yet."""
+        return bool(self._replies) or self._lost is not None
+
+    def write(self, data: bytes, replies: int = 0) -> None:
+        """Send; the server owes `replies` for it. Raises ExchangeLost."""
+        if self._lost is not None:
+            raise ExchangeLost(self._lost)
+        self._outstanding += replies
+        self._transport.write(data)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until the peer has taken most of what was written. Raises ExchangeLost."""
+        if self._can_write.is_set() and self._lost is None:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._can_write.wait()
+        except TimeoutError:
+            self.abort("the server takes no more bytes")
+        if self._lost is not None:
+            raise ExchangeLost(self._lost)
+
+    async def reply(self, seconds: float) -> Reply:
+        """The reply to the oldest command that has none yet. Raises ExchangeLost."""
+        if not self._replies:
+            if self._lost is not None:
+                raise ExchangeLost(self._lost)
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._waiter
+            except TimeoutError:
+                self.abort(f"no reply within {seconds:g} seconds")
+                raise ExchangeLost(self._lost or "") from None
+            finally:
+                self._waiter = None
+        if not self._replies:
+            raise ExchangeLost(self._lost or "closed")
+        self._outstanding -= 1
+        return self._replies.popleft()
+
+    async def command(self, line: bytes, seconds: float) -> Reply:
+        """Send one command line and wait for its reply. Raises ExchangeLost."""
+        self.write(line + b"\r\n", replies=1)
+        return await self.reply(seconds)
+
+    async def quit(self, seconds: float = 5) -> None:
+        """Part politely; what the server says no longer matters."""
+        try:
+            await self.command(b"QUIT", seconds)
+        except ExchangeLost:
+            pass
+        finally:
+            self.abort("quit")
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection now: bytes that wait to be sent are dropped."""
+        self._fail(reason)
+        self._transport.abort()
+
+    # --- asyncio.Protocol ---
+
+    def data_received(self, data: bytes) -> None:
+        if self._lost is not None:
+            return
+        try:
+            replies = self._parser.feed(data)
+        except MalformedReply as error:
+            self.abort(str(error))
+            return
+        self._replies.extend(replies)
+        if len(self._replies) > self._outstanding:
+            # Unasked: a 421 before the server hangs up, or a stream out of step. Either way no
+            # later reply can be trusted to belong to its command.
+            self._last = self._replies[-1]
+            while len(self._replies) > self._outstanding:
+                self._replies.pop()
+            self.abort("the server sent a reply that nobody asked for")
+            return
+        if replies:
+            self._wake()
+
+    def eof_received(self) -> bool:
+        self._fail("the server closed the connection")
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(f"the connection was lost{f': {error}' if error else ''}")
+
+    def pause_writing(self) -> None:
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        self._can_write.set()
+
+    def _fail(self, reason: str) -> None:
+        if self._lost is None:
+            self._lost = reason
+        self._can_write.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,59 @@
+"""Replies out of a byte stream (RFC 5321 section 4.2), strict about what could be mispaired."""
+
+from presets.reply import Reply
+
+LINE_BYTES = 8192
+REPLY_BYTES = 32_768
+
+
+class MalformedReply(Exception):
+    """The server's bytes are no reply: nothing that follows can be paired with a command."""
+
+
+class ReplyParser:
+    """Feed it bytes; it gives whole replies. After MalformedReply it must not be used again."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._lines: list[bytes] = []
+        self._code = b""
+        self._reply_bytes = 0
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """The replies that are complete by now. Raises MalformedReply."""
+        self._buffer += data
+        replies = []
+        start = 0
+        while (end := self._buffer.find(b"\n", start)) >= 0:
+            reply = self._line(bytes(self._buffer[start : end + 1]))
+            start = end + 1
+            if reply is not None:
+                replies.append(reply)
+        del self._buffer[:start]
+        if len(self._buffer) > LINE_BYTES:
+            raise MalformedReply("a line without end")
+        return replies
+
+    @property
+    def pending(self) -> bool:
+        """A part of a reply has come."""
+        return bool(self._buffer or self._lines)
+
+    def _line(self, line: bytes) -> Reply | None:
+        self._reply_bytes += len(line)
+        if len(line) > LINE_BYTES or self._reply_bytes > REPLY_BYTES:
+            raise MalformedReply("a reply without end")
+        text = line.rstrip(b"\r\n")
+        code, mark = text[:3], text[3:4]
+        if not (len(code) == 3 and code.isdigit()) or mark not in (b"", b" ", b"-"):
+            raise MalformedReply(f"not a reply: {line[:80]!r}")
+        if self._lines and code != self._code:
+            raise MalformedReply("a reply with two codes")
+        self._code = code
+        self._lines.append(text[4:])
+        if mark == b"-":
+            return None
+        reply = Reply.of(int(code), self._lines)
+        self._lines = []
+        self._reply_bytes = 0
+        return reply

@@ -1,0 +1,204 @@
+"""One mail transaction: MAIL, RCPT for each recipient, DATA, the message, the final dot.
+
+With PIPELINING the envelope goes out in one piece (RFC 2920). Every reply is kept; what they
+mean is judged elsewhere.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from presets.reply import Reply
+from presets.verdict import Phase
+from relay.envelope import Recipient
+from relay.smarthost.capabilities import Capabilities
+from relay.smarthost.connect import STANDARD_TIMEOUTS, Connection, Timeouts
+from relay.smarthost.exchange import ExchangeLost
+
+_LEAST_BYTES_PER_SECOND = 10_000  # for the wait after the final dot
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message as it leaves: after route, sender policy and header work."""
+
+    reverse_path: str | None
+    recipients: tuple[Recipient, ...]
+    size_bytes: int
+    body_8bit: bool
+    smtputf8: bool
+    ret: str | None
+    envid: str | None
+
+
+@dataclass(slots=True)
+class Transcript:
+    """What the server said, as far as it went.
+
+    `broken` is set when the connection failed; after the final dot the message is then in doubt:
+    the server may have taken it.
+    """
+
+    phase: Phase = Phase.MAIL
+    mail: Reply | None = None
+    recipients: list[Reply] = field(default_factory=list)
+    data: Reply | None = None
+    dot: Reply | None = None
+    broken: str | None = None
+    parting: Reply | None = None  # said unasked before the connection failed
+
+    @property
+    def in_doubt(self) -> bool:
+        """The final dot was sent and its reply never came."""
+        return self.broken is not None and self.phase is Phase.DOT
+
+
+async def transact(
+    connection: Connection,
+    outgoing: Outgoing,
+    body: AsyncIterator[bytes],
+    timeouts: Timeouts = STANDARD_TIMEOUTS,
+) -> Transcript:
+    """Play the transaction to its end or to the first thing that stops it.
+
+    When the transcript is broken, or a reply out of place was seen, the connection is cut; else
+    it is ready for the next MAIL. Cancelled, or with an error in `body`, it is cut as well: no
+    final dot is sent for a message that was not sent whole.
+    """
+    exchange = connection.exchange
+    connection.used += 1
+    transcript = Transcript()
+    try:
+        await _play(connection, outgoing, body, timeouts, transcript)
+    except ExchangeLost as error:
+        transcript.broken = str(error)
+        transcript.parting = exchange.parting_reply
+        exchange.abort(str(error))
+    except BaseException:
+        exchange.abort("given up")
+        raise
+    return transcript
+
+
+async def _play(
+    connection: Connection,
+    outgoing: Outgoing,
+    body: AsyncIterator[bytes],
+    timeouts: Timeouts,
+    transcript: Transcript,
+) -> None:
+    if connection.capabilities.pipelining:
+        accepted = await _envelope_at_once(connection, outgoing, timeouts, transcript)
+    else:
+        accepted = await _envelope_step_by_step(connection, outgoing, timeouts, transcript)
+    exchange = connection.exchange
+    if transcript.data is not None and transcript.data.code == 354:
+        transcript.phase = Phase.DATA
+        if not accepted:
+            # The server goes ahead without any recipient (RFC 2920 section 3.1): end it at once.
+            await exchange.command(b".", timeouts.dot)
+            return
+        await _send_body(connection, body, timeouts, transcript)
+        seconds = timeouts.dot + outgoing.size_bytes / _LEAST_BYTES_PER_SECOND
+        transcript.dot = await exchange.reply(seconds)
+    elif not _all_positive(transcript):
+        await exchange.command(b"RSET", timeouts.mail)
+
+
+def _all_positive(transcript: Transcript) -> bool:
+    return transcript.dot is not None and transcript.dot.positive
+
+
+async def _envelope_at_once(
+    connection: Connection, outgoing: Outgoing, timeouts: Timeouts, transcript: Transcript
+) -> bool:
+    """MAIL, all RCPT and DATA in one piece; whether any recipient was accepted."""
+    exchange, capabilities = connection.exchange, connection.capabilities
+    lines = [mail_line(outgoing, capabilities)]
+    lines += [rcpt_line(recipient, capabilities) for recipient in outgoing.recipients]
+    lines.append(b"DATA")
+    exchange.write(b"\r\n".join(lines) + b"\r\n", replies=len(lines))
+    transcript.mail = await exchange.reply(timeouts.mail)
+    transcript.phase = Phase.RCPT
+    for _ in outgoing.recipients:
+        transcript.recipients.append(await exchange.reply(timeouts.mail))
+    transcript.phase = Phase.DATA
+    transcript.data = await exchange.reply(timeouts.data)
+    return transcript.mail.positive and any(reply.positive for reply in transcript.recipients)
+
+
+async def _envelope_step_by_step(
+    connection: Connection, outgoing: Outgoing, timeouts: Timeouts, transcript: Transcript
+) -> bool:
+    exchange, capabilities = connection.exchange, connection.capabilities
+    transcript.mail = await exchange.command(mail_line(outgoing, capabilities), timeouts.mail)
+    if not transcript.mail.positive:
+        return False
+    transcript.phase = Phase.RCPT
+    for recipient in outgoing.recipients:
+        reply = await exchange.command(rcpt_line(recipient, capabilities), timeouts.mail)
+        transcript.recipients.append(reply)
+    if not any(reply.positive for reply in transcript.recipients):
+        return False
+    transcript.phase = Phase.DATA
+    transcript.data = await exchange.command(b"DATA", timeouts.data)
+    return True
+
+
+async def _send_body(
+    connection: Connection, body: AsyncIterator[bytes], timeouts: Timeouts, transcript: Transcript
+) -> None:
+    """The message with its dots stuffed, and the final dot."""
+    exchange = connection.exchange
+    stuffer = DotStuffer()
+    async for piece in body:
+        exchange.write(stuffer.feed(piece))
+        await exchange.drain(timeouts.block)
+        if exchange.reply_waits:
+            # Nothing is owed before the final dot: a refusal in mid-message, or the end.
+            raise ExchangeLost("the server broke the message off")
+    exchange.write(stuffer.end(), replies=1)
+    transcript.phase = Phase.DOT
+
+
+class DotStuffer:
+    """Doubles the dot at the start of a line (RFC 5321 section 4.5.2), across pieces."""
+
+    def __init__(self) -> None:
+        self._tail = b"\r\n"
+
+    def feed(self, piece: bytes) -> bytes:
+        """The piece as it goes over the wire."""
+        joined = self._tail + piece
+        stuffed = joined.replace(b"\r\n.", b"\r\n..")
+        self._tail, behind = joined[-2:], len(self._tail)
+        return stuffed[behind:]
+
+    def end(self) -> bytes:
+        """The end of data; a message without a last line ending gets one."""
+        return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
+
+
+def mail_line(outgoing: Outgoing, capabilities: Capabilities) -> bytes:
+    """MAIL with the parameters that the server understands."""
+    words = [f"MAIL FROM:<{outgoing.reverse_path or ''}>"]
+    if capabilities.size:
+        words.append(f"SIZE={outgoing.size_bytes}")
+    if capabilities.eight_bit and outgoing.body_8bit:
+        words.append("BODY=8BITMIME")
+    if capabilities.smtputf8 and outgoing.smtputf8:
+        words.append("SMTPUTF8")
+    if capabilities.dsn:
+        words += [f"RET={outgoing.ret}"] if outgoing.ret else []
+        words += [f"ENVID={outgoing.envid}"] if outgoing.envid else []
+    return " ".join(words).encode()
+
+
+def rcpt_line(recipient: Recipient, capabilities: Capabilities) -> bytes:
+    """RCPT, with the delivery reports that were asked for where the server can give them."""
+    words = [f"RCPT TO:<{recipient.address}>"]
+    if capabilities.dsn:
+        if recipient.notify is not None:
+            words.append("NOTIFY=" + ",".join(sorted(recipient.notify)))
+        if recipient.orcpt is not None:
+            words.append(f"ORCPT={recipient.orcpt}")
+    return " ".join(words).encode()
