@@ -1,0 +1,73 @@
+"""The ledger of the SQLite spool: what outlives a restart beside the messages."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from presets.reply import Reply
+from relay.spool.model import AdoptedDevice, Block, BlockedBy, PausedAccount, RefusedDevice
+from relay.spool.sqlite import SqliteSpool, open_spool
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def spool(tmp_path: Path) -> AsyncIterator[SqliteSpool]:
+    opened = open_spool(tmp_path / "spool.db")
+    yield opened
+    await opened.close()
+
+
+async def test_a_block_is_kept_and_taken_back(spool: SqliteSpool) -> None:
+    block = Block(
+        BlockedBy.SMARTHOST, NOW + timedelta(minutes=2), 2, NOW, "x", Reply(421, "4.3.2", "busy")
+    )
+    await spool.ledger.learn_size("isp", 20_000_000)
+    await spool.ledger.block("isp", block)
+    lane = (await spool.ledger.lanes())["isp"]
+    assert (lane.block, lane.size_bytes) == (block, 20_000_000)
+    await spool.ledger.unblock("isp")
+    lane = (await spool.ledger.lanes())["isp"]
+    assert (lane.block, lane.size_bytes) == (None, 20_000_000)
+
+
+async def test_a_paused_account_is_kept_until_resumed(spool: SqliteSpool) -> None:
+    paused = PausedAccount(
+        "smtp.ziggo.nl", "a@ziggo.nl", NOW, None, 3, "wrong-password", Reply(535, None, "no"), "ab"
+    )
+    await spool.ledger.pause(paused)
+    assert await spool.ledger.paused() == (paused,)
+    assert await spool.ledger.resume("smtp.ziggo.nl", "a@ziggo.nl")
+    assert await spool.ledger.paused() == ()
+    assert not await spool.ledger.resume("smtp.ziggo.nl", "a@ziggo.nl")
+
+
+async def test_refusals_add_up_and_adoption_takes_the_device_off_the_list(
+    spool: SqliteSpool,
+) -> None:
+    later = NOW + timedelta(minutes=1)
+    await spool.ledger.note_refused([RefusedDevice("192.168.1.40", 2, NOW, NOW)])
+    await spool.ledger.note_refused([RefusedDevice("192.168.1.40", 3, later, later)])
+    assert await spool.ledger.refused() == (RefusedDevice("192.168.1.40", 5, NOW, later),)
+    device = AdoptedDevice("192.168.1.40", "scanner", later)
+    await spool.ledger.adopt(device)
+    assert await spool.ledger.refused() == ()
+    assert await spool.ledger.adopted() == (device,)
+    assert await spool.ledger.disown("192.168.1.40")
+    assert not await spool.ledger.disown("192.168.1.40")
+
+
+async def test_settings_are_remembered_and_forgotten(spool: SqliteSpool) -> None:
+    assert await spool.ledger.setting("learning_until") is None
+    await spool.ledger.remember("learning_until", "x")
+    assert await spool.ledger.setting("learning_until") == "x"
+    await spool.ledger.remember("learning_until", None)
+    assert await spool.ledger.setting("learning_until") is None
+
+
+async def test_the_pace_of_an_account_is_kept(spool: SqliteSpool) -> None:
+    assert await spool.ledger.pace("h", "u", None) is None
+    await spool.ledger.pace("h", "u", NOW)
+    assert await spool.ledger.pace("h", "u", None) == NOW
