@@ -61,7 +61,7 @@ def explain(
 
 
 def judge(reply: Reply, *, provider: str | None = None, phase: Phase | None = None) -> Verdict:
-    """The verdict of `explain` without its texts: some tens of microseconds, for every refusal."""
+    """The verdict of `explain` without its texts, for every refusal: well under a millisecond."""
     return _verdict(find(reply, provider, phase), reply, phase)
 
 

@@ -101,7 +101,7 @@ class Knowledge:
 
 @cache
 def knowledge() -> Knowledge:
-    """The packaged knowledge, read at the first call (some 20 ms)."""
+    """The packaged knowledge, read at the first call (some 30 ms)."""
     return load(_FOLDER)
 
 

@@ -169,8 +169,6 @@ def _matches(entry: Entry, subject: _Subject) -> bool:
 def _applies(entry: Entry, subject: _Subject) -> bool:
     if entry.phases and subject.phase is not None and subject.phase not in entry.phases:
         return False
-    if 0 in entry.codes and subject.reply.code != 0 and len(entry.codes) == 1:
-        return False
     if not entry.only_for or subject.provider in entry.only_for:
         return True
     # A family's own name, or its mark in the text, stands for all its presets.

@@ -41,17 +41,31 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Until cancelled."""
+        await asyncio.gather(self._each_tick(), self._each_refusal())
+
+    async def _each_tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             self._tick += 1
             for task in self._due():
-                try:
-                    await task()
-                except Exception:
-                    log.exception("housekeeping")
+                await self._try(task)
+
+    async def _each_refusal(self) -> None:
+        """The first refusal is in the ledger at once, further ones within a second."""
+        while True:
+            await self._door.refusal.wait()
+            self._door.refusal.clear()
+            await self._try(self.note_refused)
+            await asyncio.sleep(_TICK_SECONDS)
+
+    async def _try(self, task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await task()
+        except Exception:
+            log.exception("housekeeping")
 
     def _due(self) -> list[Callable[[], Awaitable[None]]]:
-        tasks: list[Callable[[], Awaitable[None]]] = [self.note_refused, self.end_learning]
+        tasks: list[Callable[[], Awaitable[None]]] = [self.end_learning]
         if self._tick % _LIFETIME_EVERY_TICKS == 0:
             tasks.append(self.keep_lifetimes)
         if self._tick % _PURGE_EVERY_TICKS == 1:

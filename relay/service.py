@@ -125,6 +125,7 @@ class Service:
             needs_restart = differences(self._config, config)
             self._config = config
             self._intake.config = config
+            self.listeners.reload(config)
             await self.access_changed()
             await self._dispatcher.reload(config)
             mail_log.reloaded(True, restart=needs_restart)

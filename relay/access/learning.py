@@ -10,12 +10,8 @@ LONGEST_WINDOW = timedelta(minutes=120)
 
 
 def may_learn(address: Address) -> bool:
-    """True for a private or link-local address of another machine.
-
-    Public addresses stay refused in a window too, and loopback has nothing to learn: it is
-    this machine.
-    """
-    return is_private(address) and not address.is_loopback
+    """True for a private, link-local or loopback address; public ones stay refused in a window."""
+    return is_private(address)
 
 
 def window_end(now: datetime, minutes: int) -> datetime:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
+from relay import __version__
+from relay.cli import account, client, queue
+from relay.cli.check import check
 from relay.cli.serve import serve
 from relay.cli.session import EXIT_BUG, locale_language, talk
+from relay.cli.status import reload, status
 from relay.cli.texts import text
+from relay.cli.why import why
 
 app = typer.Typer(
     name="relay",
@@ -20,16 +27,33 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("serve")(serve)
+for command in (serve, check, why, status, reload):
+    app.command(command.__name__)(command)
+for group in (queue.app, client.app, account.app):
+    app.add_typer(group)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"relay {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def _top() -> None:
+def _top(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Print the version."),
+    ] = False,
+) -> None:
     pass
 
 
 def main() -> None:
     """Run a command and exit: 0 good, 1 problems, 2 usage, 3 could not check, 70 our bug."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # no code page makes a command fail
     try:
         app(prog_name="relay")
     except Exception as error:  # noqa: BLE001 - the last net: whatever gets here is a bug

@@ -71,11 +71,12 @@ async def consult(session: Session, action: Callable[[AnyDesk], Awaitable[T]]) -
                 return await action(Desk(spool, Offline(session.config, spool), now))
             finally:
                 await spool.close()
+        if not session.config.web.enabled and read_address(path) is None:
+            session.stop("daemon.no-web")
         try:
-            remote = _remote(session, path)
-            return await action(remote)
+            return await action(_remote(session, path))
         except FileNotFoundError:
-            pass  # it has not yet come to its API, or has none
+            pass  # it is starting, and has not yet come to its API
         except Unreachable as error:
             reason = f"{error}"
         if asyncio.get_running_loop().time() > deadline:
@@ -88,12 +89,14 @@ def _remote(session: Session, spool: Path) -> RemoteDesk:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(web.host, web.host)
     scheme = "https" if web.certificate else "http"
     configured = f"{scheme}://{f'[{host}]' if ':' in host else host}:{web.port}"
-    return RemoteDesk(read_address(spool) or configured, read_token(spool), web.certificate)
+    try:
+        token = read_token(spool)
+    except PermissionError as error:
+        session.stop("daemon.no-token", path=error.filename)
+    return RemoteDesk(read_address(spool) or configured, token, web.certificate)
 
 
-def unchecked(
-    session: Session, command: str, error: ApiError | NoAnswer | Silent
-) -> NoReturn:
+def unchecked(session: Session, command: str, error: ApiError | NoAnswer | Silent) -> NoReturn:
     """Exit 3: the relay runs and cannot be asked. With --json one document says why."""
     if isinstance(error, ApiError):
         reason = {"nl": error.nl, "en": error.en}

@@ -40,8 +40,7 @@ def list_(
     if found["clients"][0]["source"] == "default":
         rows[0][2] = session.text("client.default")
     rows += [
-        [each["name"], each["address"], local_time(each["adopted_at"])]
-        for each in found["adopted"]
+        [each["name"], each["address"], local_time(each["adopted_at"])] for each in found["adopted"]
     ]
     print_table(session.text("client.headers").split("|"), rows)
     _print_window(session, found)
@@ -85,7 +84,9 @@ def allow(
     address: Address,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="What to call it; a client's name gives it that one's settings."),
+        typer.Option(
+            "--name", help="What to call it; a client's name gives it that one's settings."
+        ),
     ] = None,
     config: ConfigOption = None,
     lang: LangOption = None,

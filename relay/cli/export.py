@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from relay.control.documents import Document, document
 from relay.control.errors import Declined
 
 if TYPE_CHECKING:
     from relay.cli.ask import AnyDesk
+
+_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would write every LF as CR LF
 
 
 async def export_messages(
@@ -22,13 +25,7 @@ async def export_messages(
     A finished message has no bytes any more and is `unchanged`; a file that is there already
     stays, and its message counts as `existing`. Raises Declined: the directory cannot be used.
     """
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Declined(
-            f"{to} is niet te gebruiken ({error.strerror}); noem een andere map met --to",
-            f"{to} cannot be used ({error.strerror}); name another directory with --to",
-        ) from error
+    _make(to)
     if ids is None:
         ids = (await desk.queue_ids())["ids"]
     answer: dict[str, Any] = {"changed": [], "unchanged": [], "unknown": [], "existing": []}
@@ -46,6 +43,16 @@ async def export_messages(
     return document("queue export", directory=str(to), **answer)
 
 
+def _make(to: Path) -> None:
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Declined(
+            f"{to} is niet te gebruiken ({error.strerror}); noem een andere map met --to",
+            f"{to} cannot be used ({error.strerror}); name another directory with --to",
+        ) from error
+
+
 async def _write(desk: AnyDesk, shown: Document, to: Path) -> bool:
     """False where the message's bytes are gone. Raises FileExistsError before it writes."""
     mail, envelope = to / f"{shown['id']}.eml", to / f"{shown['id']}.json"
@@ -56,14 +63,20 @@ async def _write(desk: AnyDesk, shown: Document, to: Path) -> bool:
     first = await anext(pieces, None)
     if first is None:
         return False
-    with mail.open("xb") as file:
-        try:
+    file = _create(mail)
+    try:
+        with file:
             file.write(first)
             async for piece in pieces:
                 file.write(piece)
-        except BaseException:
-            mail.unlink()  # half a message would pass for a whole one
-            raise
-    with envelope.open("x", encoding="utf-8") as file:
-        json.dump(shown, file, indent=2)
+    except BaseException:
+        mail.unlink()  # half a message would pass for a whole one
+        raise
+    with _create(envelope) as file:
+        file.write(json.dumps(shown, indent=2).encode())
     return True
+
+
+def _create(path: Path) -> BinaryIO:
+    """A new file that nobody else can read. Raises FileExistsError."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb")

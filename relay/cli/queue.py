@@ -35,7 +35,9 @@ def list_(
         State | None, typer.Option("--state", help="Only these; else what is unfinished.")
     ] = None,
     client: Annotated[str | None, typer.Option("--client", help="Only of this client.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")
+    ] = 100,
     config: ConfigOption = None,
     lang: LangOption = None,
     as_json: JsonOption = False,

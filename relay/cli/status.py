@@ -47,7 +47,7 @@ def reload(
     if as_json:
         print_json(answer)
     if not answer["applied"]:
-        talk(session.text("status.not-running"))
+        talk(session.text("reload.sandbox" if answer["running"] else "status.not-running"))
         raise typer.Exit(EXIT_PROBLEMS)
     if not as_json:
         print(session.text("reload.applied"))

@@ -40,9 +40,7 @@ def why(
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-def _answer(
-    session: Session, address: str, sender: str, recipient: str | None
-) -> dict[str, Any]:
+def _answer(session: Session, address: str, sender: str, recipient: str | None) -> dict[str, Any]:
     """Of the desk, or before the relay ever ran by the configuration alone."""
     from relay.access.rules import AccessRules
     from relay.cli.ask import ask
@@ -86,10 +84,8 @@ def _print(session: Session, answer: dict[str, Any]) -> None:
         )
         print(f"\n{number}.")
         print_pairs(zip(label, values, strict=True))
-    if not answer["smarthosts"]:
-        print(session.text(f"why.{answer['held_for'] or 'nowhere'}"))
-    elif answer["held_for"] == "trial":
-        print(session.text("why.trial"))
+    if answer["held_for"] in ("sandbox", "trial"):
+        print(session.text(f"why.{answer['held_for']}"))
     if limits:
         names = ("max_connections", "max_message_bytes", "messages_per_minute", "max_recipients")
         print()

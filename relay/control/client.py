@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from relay.control.documents import Document
+from relay.control.devices import one_address
+from relay.control.documents import Document, document
 from relay.control.errors import Declined
+from relay.spool.ids import id_number
 
 TIMEOUT_SECONDS = 10
 _ACTION_TIMEOUT_SECONDS = 300  # deleting a hundred thousand messages takes its time
@@ -61,13 +63,16 @@ class RemoteDesk:
         return self._get("/queue/ids")
 
     async def queue_show(self, id_: str, language: str = "en") -> Document:
-        return self._get(f"/queue/{quote(id_, safe='')}", lang=language)
+        if id_number(id_) is None:
+            return document("queue show", unknown=[id_])
+        return self._get(f"/queue/{id_}", lang=language)
 
     async def queue_body(self, id_: str) -> AsyncIterator[bytes]:
+        if id_number(id_) is None:
+            return
         connection = self._connect(TIMEOUT_SECONDS)
         try:
-            path = f"/api/v1/queue/{quote(id_, safe='')}/message"
-            response = self._request(connection, "GET", path, None)
+            response = self._request(connection, "GET", f"/api/v1/queue/{id_}/message", None)
             if response.status == 404:
                 return
             if response.status != 200:
@@ -93,7 +98,7 @@ class RemoteDesk:
         return self._post("/clients", {"address": address, "name": name})
 
     async def client_remove(self, address: str) -> Document:
-        return self._ask("DELETE", f"/clients/{quote(address, safe='')}")
+        return self._ask("DELETE", f"/clients/{quote(str(one_address(address)))}")
 
     async def client_learn(self, minutes: int) -> Document:
         return self._post("/clients/learn", {"minutes": minutes})

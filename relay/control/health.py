@@ -45,9 +45,7 @@ def not_running(config: Config) -> Document:
 
 def spool_failing(config: Config, detail: str) -> Document:
     """The status where there is no process, and a spool that cannot be opened."""
-    return _without_spool(
-        config, {"id": "not-running"}, {"id": "spool-failing", "detail": detail}
-    )
+    return _without_spool(config, {"id": "not-running"}, {"id": "spool-failing", "detail": detail})
 
 
 def _without_spool(config: Config, *problems: Document) -> Document:

@@ -1,5 +1,6 @@
 """Who comes in: the access rules, the learning window and the connection limits, together."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,11 +30,10 @@ class Door:
 
     def __init__(self, config: Config, adopted: Mapping[Address, str]) -> None:
         self.refused = RefusedTally()
+        self.refusal = asyncio.Event()
         self.learning_until: datetime | None = None
         self.rates = RateWindow()
-        self._connections = ConnectionCount(
-            sum(listener.max_connections for listener in config.listeners)
-        )
+        self._connections = ConnectionCount(_most_connections(config))
         self.rules = AccessRules.build(config.clients, adopted)
 
     @property
@@ -49,6 +49,8 @@ class Door:
     def change(self, config: Config, adopted: Mapping[Address, str]) -> None:
         """New rules; open sessions meet them at their next MAIL."""
         self.rules = AccessRules.build(config.clients, adopted)
+        self.rates.keep(frozenset(client.name for client in config.clients))
+        self._connections.total_limit = _most_connections(config)
 
     def admit(self, peer: str, now: datetime) -> Admission | str:
         """An admission, to be given back with `leave`, or the slug of the reply that refuses."""
@@ -59,6 +61,7 @@ class Door:
         found = self.find(address, now)
         if found is None:
             self.refused.note(address, now)
+            self.refusal.set()
             return "not-listed"
         if self._connections.enter(found.client):
             return found
@@ -81,3 +84,7 @@ class Door:
     def delay(self, admission: Admission, now: datetime) -> timedelta:
         """How long a message must wait to keep the client's messages per minute."""
         return timedelta(seconds=self.rates.delay(admission.client, now))
+
+
+def _most_connections(config: Config) -> int:
+    return sum(listener.max_connections for listener in config.listeners)

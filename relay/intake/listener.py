@@ -6,7 +6,7 @@ import ssl
 import weakref
 from dataclasses import dataclass, field
 
-from relay.config.model import Listener, TlsMode
+from relay.config.model import Config, Listener, TlsMode
 from relay.control.errors import CannotListen
 from relay.intake.context import Intake
 from relay.intake.session import Session
@@ -23,6 +23,9 @@ class Listeners:
     intake: Intake
     _bound: list[tuple[Listener, socket.socket]] = field(default_factory=list)
     _servers: list[asyncio.Server] = field(default_factory=list)
+    _current: dict[tuple[str, int], tuple[Listener, ssl.SSLContext | None]] = field(
+        default_factory=dict
+    )
     _sessions: "weakref.WeakSet[Session]" = field(default_factory=weakref.WeakSet)
 
     def bind(self) -> None:
@@ -45,22 +48,32 @@ class Listeners:
         """Accept connections."""
         loop = asyncio.get_running_loop()
         for listener, sock in self._bound:
-            context = tls_context(listener)
+            place = (listener.host, listener.port)
+            self._current[place] = (listener, tls_context(listener))
             implicit = listener.tls is TlsMode.IMPLICIT
 
-            def session(
-                listener: Listener = listener, context: ssl.SSLContext | None = context
-            ) -> Session:
-                offered = None if listener.tls is TlsMode.IMPLICIT else context
-                made = Session(self.intake, listener, offered)
+            def session(place: tuple[str, int] = place) -> Session:
+                current, context = self._current[place]
+                offered = context if current.tls is TlsMode.STARTTLS else None
+                made = Session(self.intake, current, offered)
                 self._sessions.add(made)
                 return made
 
+            ssl_context = self._current[place][1] if implicit else None
             self._servers.append(
-                await loop.create_server(
-                    session, sock=sock, backlog=_BACKLOG, ssl=context if implicit else None
-                )
+                await loop.create_server(session, sock=sock, backlog=_BACKLOG, ssl=ssl_context)
             )
+
+    def reload(self, config: Config) -> None:
+        """Limits and STARTTLS certificates for connections from now on.
+
+        Addresses, and listeners with implicit TLS, stay as they were bound until a restart.
+        """
+        for listener in config.listeners:
+            place = (listener.host, listener.port)
+            before = self._current.get(place)
+            if before is not None and TlsMode.IMPLICIT not in (listener.tls, before[0].tls):
+                self._current[place] = (listener, tls_context(listener))
 
     async def stop(self, seconds: float) -> None:
         """Refuse new connections, let open DATA end for at most `seconds`, close the rest."""

@@ -1,0 +1,187 @@
+"""What `relay check` finds on this machine: configuration, ports, spool, disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from relay.cli.session import Session
+from relay.cli.texts import parts
+from relay.control.errors import CannotListen
+from relay.control.token import read_address
+from relay.spool.lock import SpoolInUse, SpoolLock
+from relay.spool.sql import migrations
+
+Severity = Literal["ok", "info", "warning", "error", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `id` is stable; title, detail and remedy are in the user's language."""
+
+    id: str
+    severity: Severity
+    title: str
+    detail: str
+    remedy: tuple[str, ...] = ()
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "severity": self.severity,
+            "title": self.title,
+            "detail": self.detail,
+            "remedy": list(self.remedy),
+            "evidence": self.evidence,
+        }
+
+
+def verdict(findings: list[Finding]) -> Literal["fail", "unknown", "warn", "pass"]:
+    """The worst of all: an error, then what could not be checked, then a warning."""
+    severities = {finding.severity for finding in findings}
+    if "error" in severities:
+        return "fail"
+    if "unknown" in severities:
+        return "unknown"
+    return "warn" if "warning" in severities else "pass"
+
+
+def local_findings(session: Session) -> list[Finding]:
+    """What can be told without the network, in the order of importance."""
+    running = _is_held(session.config.spool.path)
+    return [
+        *_configuration(session),
+        _running(session, running),
+        *_ports(session, running),
+        *_spool(session),
+        *_disk(session),
+    ]
+
+
+def _make(session: Session, id_: str, severity: Severity, case: str, /, **values: Any) -> Finding:
+    """A finding with the texts `check.ID` (title) and `check.ID.CASE` (detail|remedy|...)."""
+    detail, *remedy = parts(f"check.{id_}.{case}", session.language, **values)
+    title = session.text(f"check.{id_}", **values)
+    evidence = {name: str(value) for name, value in values.items()}
+    return Finding(id_, severity, title, detail, tuple(remedy), evidence)
+
+
+def _configuration(session: Session) -> Iterator[Finding]:
+    config = session.config
+    case = "sandbox" if config.sandbox else "good"
+    # `open_session` has ended with exit 2 where the file or a secret of it is no good.
+    yield _make(session, "configuration", "ok", case, path=config.path)
+    for warning in config.warnings:
+        title = session.text("check.configuration")
+        yield Finding("configuration", "warning", title, warning.text(session.language))
+
+
+def _running(session: Session, running: bool) -> Finding:
+    return _make(session, "service", "info", "running" if running else "stopped")
+
+
+def _ports(session: Session, running: bool) -> Iterator[Finding]:
+    """Each port is free, or open because the relay that runs has it."""
+    config = session.config
+    wanted = [
+        (f"listener[{index}].address", listener.host, listener.port)
+        for index, listener in enumerate(config.listeners)
+    ]
+    if config.web.enabled:
+        wanted.append(("web.address", config.web.host, config.web.port))
+    for key, host, port in wanted:
+        values: dict[str, Any] = {"host": host, "port": port, "key": key}
+        error = why_not_free(host, port, key)
+        if error is None:
+            yield _make(session, "port", "ok", "free", **values)
+        elif error.taken and running:
+            yield _make(session, "port", "ok", "ours", **values)
+        else:
+            case = "taken" if error.taken else "forbidden" if error.forbidden else "other"
+            reason = error.reason.strerror or str(error.reason)
+            severity: Severity = "error"
+            yield _make(session, "port", severity, case, **values, reason=reason)
+
+
+def why_not_free(host: str, port: int, key: str) -> CannotListen | None:
+    """What keeps an address from being listened on; it is opened and closed at once."""
+    try:
+        for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.create_server(address[:2], family=family):
+                pass
+    except OSError as error:
+        return CannotListen(host, port, key, error)
+    return None
+
+
+def _spool(session: Session) -> Iterator[Finding]:
+    path = session.config.spool.path
+    if path is None:
+        return
+    directory = _existing_parent(path)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        yield _make(session, "spool", "error", "not-writable", path=directory)
+        return
+    if not path.exists():
+        yield _make(session, "spool", "ok", "new", path=path)
+        return
+    known = len(migrations())
+    try:
+        found = schema_version(path)
+    except sqlite3.Error as error:
+        # A locked-away file is not a damaged one.
+        case = "damaged" if os.access(path, os.R_OK) else "unreadable"
+        yield _make(session, "spool", "error", case, path=path, reason=error)
+        return
+    if found > known:
+        yield _make(session, "spool", "error", "too-new", path=path, found=found, known=known)
+    else:
+        yield _make(session, "spool", "ok", "good", path=path, found=found)
+
+
+def schema_version(path: Path) -> int:
+    """The schema of a spool, read without changing or migrating it. Raises sqlite3.Error."""
+    # Without a WAL file nobody has it open, and reading must not make one.
+    mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
+    connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=5)
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def _disk(session: Session) -> Iterator[Finding]:
+    spool = session.config.spool
+    if spool.path is None:
+        return
+    free = shutil.disk_usage(_existing_parent(spool.path)).free
+    enough = free >= spool.reserve_bytes
+    values = {"free_bytes": free, "reserve_bytes": spool.reserve_bytes}
+    yield _make(session, "disk", "ok" if enough else "error", "good" if enough else "low", **values)
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(parent for parent in path.absolute().parents if parent.exists())
+
+
+def _is_held(spool: Path | None) -> bool:
+    """Whether a running relay has the spool; makes no lock file."""
+    if spool is None or read_address(spool) is None:
+        return False
+    lock = SpoolLock(spool.with_name(spool.name + ".lock"))
+    try:
+        lock.acquire()
+    except SpoolInUse:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
