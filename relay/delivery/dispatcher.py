@@ -75,6 +75,7 @@ class Dispatcher:
         self._config = config
         self._tools.courier.config = config
         await self.blocks.forget_backoff()
+        await self.blocks.forget_changed_secrets(config)
         await self.realign()
         wanted = {smarthost.name for smarthost in config.smarthosts}
         for name in self._lanes.keys() - wanted:
