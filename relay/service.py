@@ -8,11 +8,12 @@ import random
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import relay
 from relay.access.address import Address, peer_address
+from relay.clock import utc_now
 from relay.config.load import differences, load
 from relay.config.model import Config, ConfigError
 from relay.control.daemon import Reloaded
@@ -34,11 +35,6 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
 """For open DATA and running attempts at the end; what is late then is aborted."""
-
-
-def utc_now() -> datetime:
-    """The clock of a real relay."""
-    return datetime.now(UTC)
 
 
 class Service:

@@ -13,6 +13,7 @@ from relay.cli.output import print_json
 from relay.cli.serve import why_no_spool
 from relay.cli.session import EXIT_UNCHECKED, Session, stop, talk
 from relay.cli.texts import text
+from relay.clock import utc_now
 from relay.control.client import ApiError, RemoteDesk, Silent, Unreachable
 from relay.control.daemon import Offline
 from relay.control.desk import Desk
@@ -21,7 +22,7 @@ from relay.control.errors import Declined
 from relay.control.token import read_address, read_token
 from relay.spool.errors import SpoolError
 from relay.spool.lock import SpoolInUse
-from relay.spool.sqlite import now, open_spool
+from relay.spool.sqlite import open_spool
 
 T = TypeVar("T")
 AnyDesk = Desk | RemoteDesk
@@ -68,7 +69,7 @@ async def consult(session: Session, action: Callable[[AnyDesk], Awaitable[T]]) -
             address, reason = f"process {error.pid or '?'}", "is starting"
         else:
             try:
-                return await action(Desk(spool, Offline(session.config, spool), now))
+                return await action(Desk(spool, Offline(session.config, spool), utc_now))
             finally:
                 await spool.close()
         if not session.config.web.enabled and read_address(path) is None:

@@ -15,9 +15,8 @@ from urllib.parse import quote
 from relay.cli.session import Session
 from relay.cli.texts import parts
 from relay.control.errors import CannotListen
-from relay.control.token import read_address
 from relay.spool.lock import SpoolInUse, SpoolLock
-from relay.spool.sql import migrations
+from relay.spool.sqlite.sql import migrations
 
 Severity = Literal["ok", "info", "warning", "error", "unknown"]
 
@@ -174,14 +173,15 @@ def _existing_parent(path: Path) -> Path:
 
 def _is_held(spool: Path | None) -> bool:
     """Whether a running relay has the spool; makes no lock file."""
-    if spool is None or read_address(spool) is None:
+    if spool is None:
         return False
     lock = SpoolLock(spool.with_name(spool.name + ".lock"))
     try:
-        lock.acquire()
+        if lock.path.exists():
+            lock.acquire()
+            lock.release()
     except SpoolInUse:
         return True
     except OSError:
         return False
-    lock.release()
     return False

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
-from typing import Any
 
 from presets.explain import explain
 from relay.cli.findings import Finding, Severity
 from relay.cli.session import Session
+from relay.clock import utc_now
 from relay.config.model import Smarthost
 from relay.smarthost.connect import ConnectFailure, Connection, Timeouts, connect
 
@@ -61,8 +60,7 @@ def _failure(
 
 
 def _days_left(connection: Connection) -> int | None:
-    transport: Any = connection.exchange._transport
-    certificate = transport.get_extra_info("peercert")
+    certificate = connection.exchange.certificate
     if not certificate:
         return None
-    return int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // 86400)
+    return int((ssl.cert_time_to_seconds(certificate["notAfter"]) - utc_now().timestamp()) // 86400)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import typer
@@ -57,6 +56,8 @@ def reload(
 
 def _status(session: Session) -> dict[str, Any]:
     """The desk's status; a spool that cannot be used or asked is a problem in itself."""
+    import asyncio
+
     from relay.cli.ask import NoAnswer, NoSpool, consult, unchecked
     from relay.cli.serve import why_no_spool
     from relay.control.client import ApiError, Silent

@@ -44,10 +44,10 @@ def _answer(session: Session, address: str, sender: str, recipient: str | None) 
     """Of the desk, or before the relay ever ran by the configuration alone."""
     from relay.access.rules import AccessRules
     from relay.cli.ask import ask
+    from relay.clock import utc_now
     from relay.control.devices import one_address
     from relay.control.errors import Declined
     from relay.control.why import Circumstances, Question, why
-    from relay.spool.sqlite import now
 
     async def work(desk: AnyDesk) -> dict[str, Any]:
         return await desk.why(address, sender, recipient)
@@ -60,7 +60,7 @@ def _answer(session: Session, address: str, sender: str, recipient: str | None) 
     except Declined as error:
         stop(error.text(session.language))
     rules = AccessRules.build(session.config.clients, {})
-    return why(session.config, now(), Circumstances(rules), question)
+    return why(session.config, utc_now(), Circumstances(rules), question)
 
 
 def _print(session: Session, answer: dict[str, Any]) -> None:

@@ -86,7 +86,9 @@ class RemoteDesk:
         self, action: str, ids: Sequence[str] | None, to: str | None = None
     ) -> Document:
         which: dict[str, object] = {"all": True} if ids is None else {"ids": list(ids)}
-        return self._post("/queue/actions", {"action": action, "to": to, **which})
+        await self.status()  # that it answers at all shows soon; the action may take minutes
+        body = {"action": action, "to": to, **which}
+        return self._post("/queue/actions", body, _ACTION_TIMEOUT_SECONDS)
 
     async def client_list(self) -> Document:
         return self._get("/clients")
@@ -122,11 +124,19 @@ class RemoteDesk:
         given = {name: value for name, value in query.items() if value is not None}
         return self._ask("GET", f"{path}?{urlencode(given)}" if given else path)
 
-    def _post(self, path: str, body: dict[str, object]) -> Document:
-        return self._ask("POST", path, json.dumps(body).encode())
+    def _post(
+        self, path: str, body: dict[str, object], timeout_seconds: float | None = None
+    ) -> Document:
+        return self._ask("POST", path, json.dumps(body).encode(), timeout_seconds)
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> Document:
-        connection = self._connect(_ACTION_TIMEOUT_SECONDS if body else TIMEOUT_SECONDS)
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Document:
+        connection = self._connect(timeout_seconds or TIMEOUT_SECONDS)
         try:
             response = self._request(connection, method, "/api/v1" + path, body)
             text = _read(response)

@@ -71,7 +71,7 @@ class Devices:
         rules = AccessRules.build(self.config.clients, {})
         owner = rules.match(address)
         if owner is None:
-            name = device_name(name or str(address))
+            name = device_name(str(address) if name is None else name)
             await self.ledger.adopt(AdoptedDevice(str(address), name, self.now))
         network = rules.explain(address)
         return document(

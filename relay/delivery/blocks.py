@@ -5,9 +5,11 @@ the account, (host, username), and with it each lane that uses it: for 15 minute
 then until the secret changes or somebody resumes it.
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 
@@ -20,19 +22,27 @@ from relay.spool.model import Block, BlockedBy, PausedAccount
 from relay.spool.protocol import Ledger
 
 _MARK_KEY = "secret_mark_key"
+_ALARMING_FAILURES = 4  # in a row: after about eight minutes somebody should know
 
 
 class Blocks:
-    """Which lanes wait, why, and until when."""
+    """Which lanes wait, why, and until when. `config` is swapped by a reload."""
 
     def __init__(
-        self, ledger: Ledger, clock: Callable[[], datetime], chance: Callable[[], float]
+        self,
+        config: Config,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float],
     ) -> None:
+        self.config = config
         self._ledger = ledger
         self._clock = clock
         self._chance = chance
         self._blocks: dict[str, Block] = {}
+        self._blocked_at: dict[str, datetime] = {}
         self._paused: dict[tuple[str, str], PausedAccount] = {}
+        self._turns: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._mark_key = b""
         self.sizes: dict[str, int] = {}
 
@@ -56,51 +66,60 @@ class Blocks:
             (account.host, account.username): account for account in await self._ledger.paused()
         }
 
+    def turn(self, smarthost: Smarthost) -> asyncio.Lock:
+        """Held while connecting: one after the other, so that a wrong password is tried once."""
+        return self._turns[smarthost.account or smarthost.name]
+
     def blocked(self, smarthost: Smarthost) -> Block | None:
         """What stands in the way now; None also when its time is over and a try is due."""
         block = self._blocks.get(smarthost.name)
         account = self._paused.get(smarthost.account) if smarthost.account else None
         now = self._clock()
         if account is not None and (account.until is None or now < account.until):
-            return Block(
-                BlockedBy.ACCOUNT, account.until, account.refusals, account.at, account.cause
-            )
+            return _account_block(account)
         if block is not None and block.by is not BlockedBy.ACCOUNT:
             return block if block.until is None or now < block.until else None
         return None
 
-    def blocked_names(self, config: Config) -> frozenset[str]:
+    def blocked_names(self) -> frozenset[str]:
         """The smarthosts that wait."""
-        return frozenset(each.name for each in config.smarthosts if self.blocked(each))
+        return frozenset(each.name for each in self.config.smarthosts if self.blocked(each))
 
     def has_failed(self, name: str) -> bool:
-        """Its last connection failed, and none has succeeded since."""
+        """Its last try failed, and no mail has passed since."""
         return name in self._blocks
 
-    def until(self, smarthost: Smarthost) -> datetime | None:
-        """When a blocked lane may be tried; None if only an event ends its wait."""
-        block = self.blocked(smarthost)
-        return None if block is None else block.until
-
     async def failed(
-        self, smarthost: Smarthost, by: BlockedBy, cause: str, reply: Reply | None, detail: str
+        self, smarthost: Smarthost, block: Block, detail: str, alarm: bool = False
     ) -> None:
-        """One more failure in a row of the smarthost: the lane waits longer."""
+        """One more failure in a row: the lane waits longer. Of `block` kind, cause and reply count.
+
+        What fails while the lane waits already, such as another connection of it, adds nothing.
+        """
+        if self.blocked(smarthost) is not None:
+            return
         now = self._clock()
         old = self._blocks.get(smarthost.name)
+        if old is not None and old.by is BlockedBy.ACCOUNT:
+            old = None
         failures = (old.failures if old else 0) + 1
         until = now + smarthost_delay(failures, self._chance())
-        block = Block(by, until, failures, old.since if old else now, cause, reply)
-        self._blocks[smarthost.name] = block
-        await self._ledger.block(smarthost.name, block)
+        block = replace(block, until=until, failures=failures, since=old.since if old else now)
+        await self._set(smarthost.name, block)
         mail_log.paused(
-            smarthost.name, by=by.value, cause=cause, text=detail, until=until.isoformat()
+            smarthost.name,
+            by=block.by.value,
+            cause=block.cause,
+            text=detail,
+            until=until.isoformat(),
         )
+        if failures == (1 if alarm else _ALARMING_FAILURES):
+            mail_log.alert("smarthost-fails", detail, smarthost=smarthost.name)
 
     async def refused(self, smarthost: Smarthost, cause: str, reply: Reply | None) -> None:
         """The provider refused the login: pause the account and call for help."""
-        if smarthost.account is None:
-            await self.failed(smarthost, BlockedBy.SMARTHOST, cause, reply, "login wanted")
+        if smarthost.account is None or self.blocked(smarthost) is not None:
+            await self.failed(smarthost, new_block(cause, reply), "login wanted", alarm=True)
             return
         host, username = smarthost.account
         old = self._paused.get((host, username))
@@ -108,29 +127,41 @@ class Blocks:
         now = self._clock()
         delay = account_delay(refusals)
         until = None if delay is None else now + delay
-        account = PausedAccount(
-            host, username, now, until, refusals, cause, reply, self._mark(smarthost)
-        )
+        mark = await asyncio.to_thread(self._mark, smarthost)
+        account = PausedAccount(host, username, now, until, refusals, cause, reply, mark)
         self._paused[(host, username)] = account
         await self._ledger.pause(account)
-        block = Block(BlockedBy.ACCOUNT, until, refusals, now, cause, reply)
-        self._blocks[smarthost.name] = block
-        await self._ledger.block(smarthost.name, block)
+        for each in self._sharing(smarthost):
+            await self._set(each.name, _account_block(account))
         mail_log.paused(smarthost.name, by="account", cause=cause, reply=reply, account=username)
         mail_log.alert("account-paused", str(reply or cause), smarthost=smarthost.name)
 
-    async def works(self, smarthost: Smarthost) -> bool:
-        """The smarthost let us in: nothing is in the way. True if something was."""
-        had_block = self._blocks.pop(smarthost.name, None) is not None
-        account = smarthost.account
-        had_pause = account is not None and self._paused.pop(account, None) is not None
-        if account is not None and had_pause:
-            await self._ledger.resume(*account)
-        if had_block:
-            await self._ledger.unblock(smarthost.name)
-        if had_block or had_pause:
-            mail_log.resumed(smarthost.name)
-        return had_block or had_pause
+    async def works(self, smarthost: Smarthost, began: datetime) -> bool:
+        """Mail that was begun at `began` passed: nothing is in the way. True if something was.
+
+        What has failed since then stands.
+        """
+        account = self._paused.get(smarthost.account) if smarthost.account else None
+        if account is not None and account.at <= began:
+            await self.resume(smarthost)
+            return True
+        at = self._blocked_at.get(smarthost.name)
+        if smarthost.name not in self._blocks or (at is not None and at > began):
+            return False
+        await self._clear(smarthost.name)
+        mail_log.resumed(smarthost.name)
+        return True
+
+    async def resume(self, smarthost: Smarthost) -> None:
+        """End the pause of its account, for each lane that uses it, and its own waiting time."""
+        if smarthost.account is not None:
+            self._paused.pop(smarthost.account, None)
+            await self._ledger.resume(*smarthost.account)
+        for each in self._sharing(smarthost):
+            block = self._blocks.get(each.name)
+            if block is not None and (each == smarthost or block.by is BlockedBy.ACCOUNT):
+                await self._clear(each.name)
+                mail_log.resumed(each.name)
 
     async def learn_size(self, smarthost: Smarthost, size_bytes: int | None) -> None:
         """Keep the SIZE that the smarthost offered, for what the listener offers."""
@@ -145,21 +176,37 @@ class Blocks:
         """Every smarthost may be tried now; paused accounts stay paused."""
         for name, block in list(self._blocks.items()):
             if block.by is not BlockedBy.ACCOUNT:
-                del self._blocks[name]
-                await self._ledger.unblock(name)
+                await self._clear(name)
 
-    async def forget_changed_secrets(self, config: Config) -> bool:
+    async def forget_changed_secrets(self) -> bool:
         """End the pause of accounts whose secret is another now. True if there was one."""
         changed = False
-        for smarthost in config.smarthosts:
+        for smarthost in self.config.smarthosts:
             account = self._paused.get(smarthost.account) if smarthost.account else None
-            if account is None or account.secret_mark is None:
+            if account is None:
                 continue
-            mark = self._mark(smarthost)
+            # A key ring may ask another process.
+            mark = await asyncio.to_thread(self._mark, smarthost)
             if mark is not None and mark != account.secret_mark:
-                await self.works(smarthost)
+                await self.resume(smarthost)
                 changed = True
         return changed
+
+    async def _set(self, name: str, block: Block) -> None:
+        self._blocks[name] = block
+        self._blocked_at[name] = self._clock()
+        await self._ledger.block(name, block)
+
+    async def _clear(self, name: str) -> None:
+        self._blocks.pop(name, None)
+        self._blocked_at.pop(name, None)
+        await self._ledger.unblock(name)
+
+    def _sharing(self, smarthost: Smarthost) -> list[Smarthost]:
+        """The smarthosts that log in as the same account, this one first."""
+        others = (each for each in self.config.smarthosts if each.name != smarthost.name)
+        shared = smarthost.account is not None
+        return [smarthost, *(each for each in others if shared and each.account == smarthost.account)]
 
     def _mark(self, smarthost: Smarthost) -> str | None:
         """A keyed digest of the secret, to notice another one; None if it cannot be read."""
@@ -170,3 +217,5 @@ class Blocks:
         except SecretError:
             return None
         return hmac.new(self._mark_key, secret.encode(), hashlib.sha256).hexdigest()
+
+

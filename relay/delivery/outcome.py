@@ -4,7 +4,7 @@ The one place that judges permanence. Everything unknown and not plainly permane
 trouble of the smarthost, the network, TLS, the login or a quota touches no message.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from presets.explain import judge
@@ -18,10 +18,20 @@ class Blame(StrEnum):
     """Whose trouble a deferral is, hence whose schedule waits."""
 
     NOBODY = "nobody"
-    MESSAGE = "message"  # this message or recipient: its own schedule counts
-    SMARTHOST = "smarthost"  # all mail of the lane waits
-    ACCOUNT = "account"  # the login is paused until somebody acts
-    QUOTA = "quota"  # all mail of the lane waits
+    MESSAGE = "message"
+    """This message or recipient: its own schedule counts, and at its end it fails."""
+    UNSURE = "unsure"
+    """Perhaps ours, perhaps the message's: its own schedule counts, at its end it is held."""
+    SMARTHOST = "smarthost"
+    """All mail of the lane waits."""
+    ACCOUNT = "account"
+    """The login is paused until somebody acts."""
+    QUOTA = "quota"
+    """All mail of the lane waits."""
+
+
+OF_THE_LANE = frozenset({Blame.SMARTHOST, Blame.ACCOUNT, Blame.QUOTA})
+OF_THE_MESSAGE = frozenset({Blame.MESSAGE, Blame.UNSURE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +56,24 @@ class Judgement:
     @property
     def worst(self) -> Fate | None:
         """The first deferral that is not the message's own: what the whole lane must heed."""
-        lane = (Blame.SMARTHOST, Blame.ACCOUNT, Blame.QUOTA)
-        return next((fate for fate in self.fates if fate.blame in lane), None)
+        return next((fate for fate in self.fates if fate.blame in OF_THE_LANE), None)
+
+    @property
+    def passes(self) -> bool:
+        """The smarthost gave an answer about the message itself: nothing is in mail's way."""
+        return self.worst is None and any(fate.blame is not Blame.UNSURE for fate in self.fates)
+
+    def acquitting_the_lane(self) -> "Judgement":
+        """The same, where the lane's other mail passes: the message waits by itself."""
+        return Judgement(tuple(map(_unsure, self.fates)), self.drop)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who speaks: the preset of its wording, and whether it had accepted a login."""
+
+    provider: str | None = None
+    logged_in: bool = True
 
 
 _ACCOUNT_CODES = frozenset({530, 534, 535, 538, 454})
@@ -61,89 +87,99 @@ _LANE_SCOPES = {
 }
 
 
-def judge_transcript(transcript: Transcript, recipients: int, provider: str | None) -> Judgement:
-    """The fate of each of `recipients`, who were sent in that order."""
-    whole = _fate_of_all(transcript, provider)
-    if whole is not None:
-        return Judgement((whole,) * recipients, _is_confusion(whole))
-    fates = tuple(
-        _fate_of_one(reply, transcript, provider) for reply in transcript.recipients[:recipients]
-    )
-    return Judgement(fates, any(_is_confusion(fate) for fate in fates))
+def judge_transcript(transcript: Transcript, recipients: int, server: Server) -> Judgement:
+    """The fate of each of `recipients`, who were sent in that order.
+
+    A recipient's own refusal decides about that recipient alone, whatever became of the others.
+    """
+    drop = transcript.broken is not None or any(map(_is_confusion, _answers(transcript)))
+    if transcript.mail is not None and not transcript.mail.positive:
+        fate = judge_reply(transcript.mail, Phase.MAIL, server)
+        return Judgement((fate,) * recipients, drop)
+    rest = _fate_of_accepted(transcript, server)
+    accepted = any(reply.positive for reply in transcript.recipients)
+    fates = [rest] * recipients
+    for index, reply in enumerate(transcript.recipients[:recipients]):
+        if not reply.positive:
+            fate = judge_reply(reply, Phase.RCPT, server)
+            # Where it takes others, neither the server nor our account stands in the way.
+            fates[index] = _unsure(fate) if accepted else fate
+    return Judgement(tuple(fates), drop)
 
 
-def judge_reply(reply: Reply, phase: Phase, provider: str | None) -> Fate:
+def judge_reply(reply: Reply, phase: Phase, server: Server) -> Fate:
     """What a refusal in `phase` means; the table of the design, row by row."""
-    verdict = judge(reply, provider=provider, phase=phase)
-    known_scope = verdict.scope if verdict.known else None
-    blame = _LANE_SCOPES.get(known_scope) if known_scope is not None else None
-    if reply.code in _ACCOUNT_CODES or blame is not None:
-        blame = blame or _LANE_SCOPES.get(verdict.scope, Blame.ACCOUNT)
+    verdict = judge(reply, provider=server.provider, phase=phase)
+    blame = _LANE_SCOPES.get(verdict.scope)
+    if reply.code in _ACCOUNT_CODES or (verdict.known and blame is not None):
+        blame = blame or Blame.ACCOUNT
         return Fate(Outcome.DEFERRED, phase, reply, blame, verdict.cause)
-    if known_scope is Scope.SENDER and reply.permanent:
+    if verdict.cause == "relay-denied" and not server.logged_in:
+        # It should relay for our address, and does not: no fault of the recipient.
+        return Fate(Outcome.DEFERRED, phase, reply, Blame.SMARTHOST, verdict.cause)
+    if verdict.known and verdict.scope is Scope.SENDER and reply.permanent:
         return Fate(Outcome.HELD, phase, reply, cause=verdict.cause)
-    if reply.code in _CONFUSION_CODES or _is_vague_syntax_error(reply):
-        return Fate(Outcome.DEFERRED, phase, reply, Blame.MESSAGE, verdict.cause)
+    if _is_confusion(reply) and reply.code != 421:
+        in_doubt = phase is Phase.DOT and not (reply.transient or reply.permanent)
+        return Fate(Outcome.DEFERRED, phase, reply, Blame.UNSURE, verdict.cause, in_doubt)
     if reply.permanent:
         return Fate(Outcome.FAILED, phase, reply, cause=verdict.cause)
     blame = Blame.SMARTHOST if reply.code == 421 else Blame.MESSAGE
     return Fate(Outcome.DEFERRED, phase, reply, blame, verdict.cause)
 
 
-def _fate_of_all(transcript: Transcript, provider: str | None) -> Fate | None:
-    """The fate that all recipients share; None where each has its own."""
-    mail, data, dot = transcript.mail, transcript.data, transcript.dot
+def _fate_of_accepted(transcript: Transcript, server: Server) -> Fate:
+    """What became of the recipients that the server did not refuse one by one."""
+    data, dot = transcript.data, transcript.dot
     if transcript.broken is not None:
-        if mail is not None and not mail.positive:
-            return judge_reply(mail, Phase.MAIL, provider)
-        return _fate_of_broken(transcript, provider)
-    if mail is not None and not mail.positive:
-        return judge_reply(mail, Phase.MAIL, provider)
-    if not any(reply.positive for reply in transcript.recipients):
-        return None
+        return _fate_of_broken(transcript, server)
+    if dot is not None:
+        if dot.positive:
+            return Fate(Outcome.DELIVERED, Phase.DOT, dot)
+        return judge_reply(dot, Phase.DOT, server)
     if data is not None and data.code != 354:
-        return judge_reply(data, Phase.DATA, provider)
-    if dot is not None and not dot.positive:
-        return judge_reply(dot, Phase.DOT, provider)
-    return None
+        return judge_reply(data, Phase.DATA, server)
+    return Fate(Outcome.DEFERRED, transcript.phase, None, Blame.UNSURE, "connection-lost")
 
 
-def _fate_of_broken(transcript: Transcript, provider: str | None) -> Fate:
-    parting = transcript.parting
-    if parting is not None and not parting.positive:
-        # It said why before it hung up; without a final dot of ours that is an answer.
-        if not transcript.in_doubt:
-            return judge_reply(parting, transcript.phase, provider)
-        return Fate(
-            Outcome.DEFERRED, transcript.phase, parting, Blame.MESSAGE, "in-doubt", in_doubt=True
-        )
-    cause = "in-doubt" if transcript.in_doubt else "connection-lost"
-    return Fate(
-        Outcome.DEFERRED,
-        transcript.phase,
-        None,
-        Blame.MESSAGE,
-        cause,
-        in_doubt=transcript.in_doubt,
-    )
+def _fate_of_broken(transcript: Transcript, server: Server) -> Fate:
+    phase, said = transcript.phase, transcript.parting
+    if transcript.in_doubt:
+        return Fate(Outcome.DEFERRED, phase, said, Blame.UNSURE, "in-doubt", in_doubt=True)
+    if said is None:
+        # A 421 may come as the answer to a command just as well as unasked.
+        said = next((each for each in _answers(transcript) if each.code == 421), None)
+    # Unasked, only a 421, or a refusal of the message that was on its way, means something.
+    in_body = transcript.data is not None and transcript.data.code == 354
+    if said is not None and (said.code == 421 or (in_body and not said.positive)):
+        return judge_reply(said, phase, server)
+    return Fate(Outcome.DEFERRED, phase, None, Blame.UNSURE, "connection-lost")
 
 
-def _fate_of_one(reply: Reply, transcript: Transcript, provider: str | None) -> Fate:
-    if reply.positive:
-        return Fate(Outcome.DELIVERED, Phase.DOT, transcript.dot)
-    return judge_reply(reply, Phase.RCPT, provider)
+def _unsure(fate: Fate) -> Fate:
+    return replace(fate, blame=Blame.UNSURE) if fate.blame in OF_THE_LANE else fate
 
 
-def _is_vague_syntax_error(reply: Reply) -> bool:
-    return reply.code == 501 and not (reply.enhanced or "").startswith("5.1.")
+def _answers(transcript: Transcript) -> list[Reply]:
+    """The refusals that tell something: without those that only follow from an earlier one.
+
+    After a refused MAIL, or without any recipient, 503 to what was sent along is in order.
+    """
+    mail, data = transcript.mail, transcript.data
+    if mail is None or not mail.positive:
+        return [mail] if mail else []
+    refused = [reply for reply in transcript.recipients if not reply.positive]
+    if len(refused) == len(transcript.recipients):
+        return refused
+    if data is not None and data.code != 354:
+        return [*refused, data]
+    return [*refused, transcript.dot] if transcript.dot and not transcript.dot.positive else refused
 
 
-def _is_confusion(fate: Fate) -> bool:
-    reply = fate.reply
-    return reply is not None and (
-        reply.code == 421
-        or reply.code in _CONFUSION_CODES
-        or _is_vague_syntax_error(reply)
-        or not 200 <= reply.code <= 599
-        or (fate.outcome is Outcome.DEFERRED and reply.positive)
-    )
+def _is_confusion(reply: Reply) -> bool:
+    """After such a refusal the two sides may not mean the same command, or the server leaves."""
+    if reply.code == 421 or reply.code in _CONFUSION_CODES:
+        return True
+    if reply.code == 501:
+        return not (reply.enhanced or "").startswith("5.1.")
+    return not (reply.transient or reply.permanent)

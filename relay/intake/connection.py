@@ -5,40 +5,51 @@ every attribute of every object for each connection, its command loop and its ti
 """
 
 import asyncio
+import contextlib
 import logging
-import secrets
 import ssl
-from typing import Any, NamedTuple
+from typing import Any
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, TLSSetupException
 
-from relay.config.model import Listener
+from relay.access.address import peer_address
+from relay.config.model import Listener, TlsMode
 from relay.intake.context import Intake
+from relay.intake.deadline import Deadline
 from relay.intake.door import Admission
 from relay.intake.replies import REPLIES, reply
+from relay.intake.trouble import refused_by
 from relay.monitor import mail_log
-from relay.spool.errors import SpoolBusy, SpoolFull
 
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 65_536
 _LINE_BYTES = 4096  # RFC 5321 asks for 512, RFC 3461 and 6531 add to it; logins may be longer
-_TLS_RECORD = b"\x16\x03"  # how a TLS handshake begins
-_CLOSING = frozenset({421, 221})
+_TLS_RECORD = b"\x16"  # the first byte of a TLS handshake, and of no command
 
 
-class _Streams(NamedTuple):
-    reader: Any
-    writer: Any
+class SessionEnded(Exception):
+    """The client has left or was shown out; nobody is there to answer."""
 
 
 class Connection(SMTP):
-    """One TCP connection. A subclass has `handle`, which gets each command line."""
+    """One TCP connection. A subclass has `handle`, which gets each command line.
+
+    Attributes:
+        peer: the client's IP address, in the notation of the access rules.
+        admission: as whom it was let in; there from the greeting on.
+        secure: TLS is active.
+        in_data: a message is coming in; the end of the relay waits for it.
+    """
+
+    admission: Admission
+    _reader: Any  # STARTTLS and pipelining need their private parts
+    _writer: Any
 
     def __init__(
         self, intake: Intake, listener: Listener, tls_context: ssl.SSLContext | None
     ) -> None:
-        # Not SMTP.__init__, see above; what its methods need is set here.
+        # Not SMTP.__init__, see above.
         self.loop = asyncio.get_running_loop()
         asyncio.StreamReaderProtocol.__init__(
             self,
@@ -50,19 +61,18 @@ class Connection(SMTP):
         self.tls_context = tls_context
         self._tls_protocol: Any = None
         self._original_transport: Any = None
-        self._tls_handshake_okay = True
         self.intake = intake
         self.listener = listener
         self.language = intake.config.language
-        self.admission: Admission | None = None
+        self._admitted = False
         self.peer = ""
+        self.secure = listener.tls is TlsMode.IMPLICIT
         self.in_data = False
         self._errors = 0
         self._out: list[bytes] = []
         self._closing = False
         self._first_bytes = True
-        self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop, self._too_late)
 
     # --- The transport's events ---
 
@@ -73,14 +83,13 @@ class Connection(SMTP):
         asyncio.StreamReaderProtocol.connection_made(self, transport)
         self.transport = transport
         peername = transport.get_extra_info("peername")
-        self.peer = str(peername[0]) if peername else ""
+        self.peer = _plain(str(peername[0])) if peername else ""
         refusal = self._admit()
         if refusal is not None:
             self._closing = True
             transport.write(refusal)
             transport.close()
             return
-        self._wait_at_most(self._command_seconds())
         # The loop keeps only a weak reference to a task.
         self._handler_coroutine = self.loop.create_task(self._serve())
 
@@ -89,28 +98,27 @@ class Connection(SMTP):
             return reply("stopping", self.language)
         found = self.intake.door.admit(self.peer, self.intake.clock())
         if isinstance(found, Admission):
-            self.admission = found
+            self.admission, self._admitted = found, True
             return None
-        address = self.peer.partition("%")[0].removeprefix("::ffff:")
-        refusal = reply(found, self.language, address=address)
+        refusal = reply(found, self.language, address=self.peer)
         if found != "not-listed":  # those are counted, and logged once in a while
-            mail_log.refused(address, refusal.decode().strip())
+            mail_log.refused(self.peer, refusal.decode().strip())
         return refusal
 
     def _tls_is_active(self, transport: Any) -> None:
         """The handshake is done: forget all that came before it (RFC 3207 section 4.2)."""
-        self._streams().reader._transport = transport
-        self._streams().reader._buffer.clear()
-        self._streams().writer._transport = transport
+        self._reader._transport = transport
+        self._reader._buffer.clear()
+        self._writer._transport = transport
         self.transport = transport
-        self.begin_again()
+        self.secure = True
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
         if self._first_bytes:
             self._first_bytes = False
-            if data.startswith(_TLS_RECORD) and self._tls_protocol is None:
+            if data.startswith(_TLS_RECORD) and not self.secure:
                 self.say("not-smtp")
                 self.hang_up()
                 return
@@ -118,36 +126,52 @@ class Connection(SMTP):
 
     def eof_received(self) -> bool:
         """A client that closes only its own side still gets the replies to what it sent."""
-        if self.admission is None or self._tls_protocol is not None:
+        if not self._admitted or self.secure:
             return False
         return bool(asyncio.StreamReaderProtocol.eof_received(self))
 
     def connection_lost(self, error: Exception | None) -> None:
         # The task is not cancelled: a commit that is under way ends, and is logged.
         self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadline.cancel()
         if self._original_transport is not None:
             self._original_transport.close()
-        asyncio.StreamReaderProtocol.connection_lost(self, error)
-        if self.admission is not None:
+        # Whatever ended it (a reset, no route, a TLS alert), whoever reads or writes hears this.
+        asyncio.StreamReaderProtocol.connection_lost(self, SessionEnded("connection lost"))
+        if self._admitted and self.transport is not None:
             self.intake.door.leave(self.admission)
         self.transport = None
+
+    async def start_tls(self) -> None:
+        """220 and the handshake, in the time of a command. Raises SessionEnded."""
+        self._deadline.wait(self._command_seconds())
+        with contextlib.suppress(TLSSetupException):
+            await self.smtp_STARTTLS(None)
+        if not self.secure:
+            # After a handshake that failed asyncio tells nobody that the connection is lost.
+            self.connection_lost(None)
+            raise SessionEnded("the TLS handshake failed")
 
     # --- Replies ---
 
     def say(self, slug: str, **details: object) -> None:
-        """Queue a reply; it is sent when no further command waits (RFC 2920 section 3.2)."""
+        """Queue a reply; it is sent when no further command waits (RFC 2920 section 3.2).
+
+        After 421 nothing more is said. Too many 5yz replies end in one; 4yz is our trouble.
+        """
         code = REPLIES[slug].code
-        if code >= 400 and code not in _CLOSING:
-            self._errors += 1
         self.say_line(reply(slug, self.language, **details))
         if code == 421:
             self._closing = True
+        elif code >= 500:
+            self._errors += 1
+            if self._errors >= self.intake.patience.errors:
+                self.say("too-many-errors")
 
     def say_line(self, line: bytes) -> None:
         """Queue reply lines that are no entry of the table."""
-        self._out.append(line)
+        if not self._closing:
+            self._out.append(line)
 
     def flush(self) -> None:
         """Send the replies that wait."""
@@ -156,11 +180,20 @@ class Connection(SMTP):
         self._out.clear()
 
     def hang_up(self) -> None:
-        """Send what waits and close."""
+        """Send what waits and close; a client that does not read it is cut off."""
         self.flush()
         self._closing = True
-        if self.transport is not None:
+        if self.transport is None:
+            self._deadline.cancel()
+        elif not self.transport.is_closing():
             self.transport.close()
+            self._deadline.wait(self.intake.patience.closing_seconds)
+
+    def stop(self) -> None:
+        """The relay ends, and the connection with it, unless a message is coming in."""
+        if not self.in_data and not self._closing:
+            self.say("stopping")
+            self.hang_up()
 
     async def push(self, status: str | bytes) -> None:
         """aiosmtpd's way to reply: only its STARTTLS uses it, for the 220 before the handshake."""
@@ -174,27 +207,15 @@ class Connection(SMTP):
         crowded = self.intake.door.crowded
         return patience.overload_seconds if crowded else patience.command_seconds
 
-    def _wait_at_most(self, seconds: float) -> None:
-        """Close with 421 unless this is called again within `seconds`.
-
-        One timer that looks at a deadline costs less than a new timer for each command.
-        """
-        self._deadline = self.loop.time() + seconds
-        if self._timer is None or self._timer.when() > self._deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self.loop.call_at(self._deadline, self._look_at_the_clock)
-
-    def _look_at_the_clock(self) -> None:
-        if self.loop.time() < self._deadline:
-            self._timer = self.loop.call_at(self._deadline, self._look_at_the_clock)
-        elif not self._closing:
+    def _too_late(self) -> None:
+        if not self._closing:
             self.say("timeout")
             self.hang_up()
+        elif self.transport is not None:
+            self.transport.abort()  # the client does not even read the last reply
 
     async def pause(self, seconds: float) -> None:
-        """Let the client wait; the time does not count against it."""
-        self._wait_at_most(seconds + self._command_seconds())
+        """Let the client wait."""
         self.flush()
         await asyncio.sleep(seconds)
 
@@ -206,28 +227,25 @@ class Connection(SMTP):
             hostname=self.intake.config.hostname,
         )
         try:
-            while not self._closing:
-                line = await self.read_line()
-                if line is None:
-                    break
+            while (line := await self.read_line()) is not None:
                 await self._obey(line)
-                if self._errors >= self.intake.patience.errors:
-                    self.say("too-many-errors")
-        except ConnectionError:
-            log.debug("connection from %s lost", self.peer)
+                if self.intake.stopping:
+                    self.say("stopping")
+        except SessionEnded as ended:
+            log.debug("connection from %s: %s", self.peer, ended)
         finally:
             self.hang_up()
 
     async def read_line(self) -> bytes | None:
         """The next line without its line ending, at most `_LINE_BYTES`; None at the end.
 
-        A longer line is answered here, and None is given when it does not end at all.
+        A longer line is answered here, and ends the session when it does not end itself.
         """
-        while True:
-            if b"\n" not in self._streams().reader._buffer:
+        while not self._closing:
+            self._deadline.wait(self._command_seconds())
+            if b"\n" not in self._reader._buffer:
                 self.flush()
                 await self._writer.drain()
-            self._wait_at_most(self._command_seconds())
             try:
                 line: bytes = await self._reader.readuntil(b"\n")
             except asyncio.IncompleteReadError:
@@ -236,54 +254,48 @@ class Connection(SMTP):
                 self.say("line-too-long")
                 self.say("too-many-errors")
                 return None
+            self._deadline.met()
             if len(line) <= _LINE_BYTES:
                 return line.rstrip(b"\r\n")
             self.say("line-too-long")
+        return None
 
     async def _obey(self, line: bytes) -> None:
         try:
             await self.handle(line)
-        except ConnectionError:
+        except SessionEnded:
             raise
         except Exception as error:  # noqa: BLE001 - a client must not end the relay
-            self._report(error)
-
-    def _report(self, error: Exception) -> None:
-        """A fault of ours: the client hears 4yz, keeps its message, and nothing leaks."""
-        self.begin_again()
-        if isinstance(error, SpoolFull):
-            mail_log.alert("disk-full", str(error))
-            self.say("disk-full")
-        elif isinstance(error, SpoolBusy):
-            self.say("busy")
-        else:
-            reference = secrets.token_hex(4)
-            log.error("session fault %s", reference, exc_info=error)
-            self.say("internal", reference=reference)
+            self.begin_again()
+            refused = refused_by(error)
+            self.say(refused.slug, **refused.details)
 
     async def handle(self, line: bytes) -> None:
         """Obey one command line."""
-        ...
 
     def begin_again(self) -> None:
         """Forget the transaction."""
-        ...
-
-    def _streams(self) -> _Streams:
-        """Reader and writer with the private parts that STARTTLS and pipelining need."""
-        return _Streams(self._reader, self._writer)
 
     # --- DATA ---
 
     async def read_some(self) -> bytes:
-        """The next bytes of DATA; raises ConnectionError at the end of the stream."""
-        self._wait_at_most(self.intake.patience.data_idle_seconds)
-        data = await self._reader.read(_READ_BYTES)
+        """The next bytes of DATA; raises SessionEnded at the end of the stream."""
+        self._deadline.wait(self.intake.patience.data_idle_seconds)
+        data: bytes = await self._reader.read(_READ_BYTES)
         if not data:
-            raise ConnectionResetError("the client left during DATA")
+            raise SessionEnded("the client left during DATA")
+        self._deadline.met()
         return data
 
     def put_back(self, data: bytes) -> None:
         """Bytes after the end of DATA: the next commands."""
         if data:
-            self._streams().reader._buffer[:0] = data
+            self._reader._buffer[:0] = data
+
+
+def _plain(address: str) -> str:
+    """The address as the access rules write it, or as it is."""
+    try:
+        return str(peer_address(address))
+    except ValueError:
+        return address

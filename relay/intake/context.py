@@ -23,7 +23,7 @@ class Patience:
     slow_start_seconds: float = 30  # before the rate is looked at
     errors: int = 20
     commands_without_message: int = 100
-    rate_delay_seconds: float = 30
+    closing_seconds: float = 10  # for the last reply to reach the client
 
 
 @dataclass(slots=True)

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from relay.access.address import Address, peer_address
-from relay.access.learning import may_learn
+from relay.access.learning import is_open, may_learn
 from relay.access.limits import ConnectionCount, RateWindow
 from relay.access.refused import RefusedTally
 from relay.access.rules import AccessRules
@@ -73,7 +73,7 @@ class Door:
         client = self.rules.match(address)
         if client is not None:
             return Admission(address, client)
-        if self.learning_until is not None and now < self.learning_until and may_learn(address):
+        if is_open(self.learning_until, now) and may_learn(address):
             return Admission(address, Client(LEARNING, ()), learning=True)
         return None
 
@@ -81,9 +81,10 @@ class Door:
         """The connection of an admission has ended."""
         self._connections.leave(admission.client)
 
-    def delay(self, admission: Admission, now: datetime) -> timedelta:
-        """How long a message must wait to keep the client's messages per minute."""
-        return timedelta(seconds=self.rates.delay(admission.client, now))
+    def delay(self, admission: Admission, now: datetime) -> float | None:
+        """Seconds that a message must wait to keep the client's rate; None: refuse it."""
+        seconds = self.rates.delay(admission.client, now)
+        return seconds if seconds <= self.rates.longest_delay_seconds else None
 
 
 def _most_connections(config: Config) -> int:

@@ -1,6 +1,7 @@
 """The listening sockets and the sessions behind them."""
 
 import asyncio
+import errno
 import socket
 import ssl
 import weakref
@@ -12,6 +13,8 @@ from relay.intake.context import Intake
 from relay.intake.session import Session
 
 _BACKLOG = 256
+
+_NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -34,9 +37,9 @@ class Listeners:
             try:
                 self._bound.append((listener, _bind(listener)))
             except OSError as error:
-                self.close()
-                if self.intake.config.sandbox and listener.host == "::1":
+                if self.intake.config.sandbox and error.errno in _NO_SUCH_ADDRESS:
                     continue  # a machine without IPv6 has a sandbox too
+                self.close()
                 key = f"listener[{number}].address"
                 raise CannotListen(listener.host, listener.port, key, error) from error
 
@@ -84,9 +87,7 @@ class Listeners:
         while True:
             open_sessions = [each for each in self._sessions if each.transport is not None]
             for session in open_sessions:
-                if not session.in_data:
-                    session.say("stopping")
-                    session.hang_up()
+                session.stop()
             receiving = [each for each in open_sessions if each.in_data]
             if not receiving or asyncio.get_running_loop().time() >= end:
                 break

@@ -12,6 +12,7 @@ from relay.delivery.route import Path, choose_lane, copies, find_path
 from relay.envelope import Envelope, Origin, Recipient
 from relay.intake.context import Intake
 from relay.intake.door import Admission
+from relay.intake.trouble import Refused
 from relay.message import headers
 from relay.message.repair import Repair, RepairKind, repair
 from relay.message.trace import Arrival, hops, own_hops, received
@@ -37,15 +38,6 @@ class Arriving:
     protocol: str
 
 
-class Refused(Exception):
-    """The message cannot be taken; `slug` and `details` are of the reply."""
-
-    def __init__(self, slug: str, **details: object) -> None:
-        super().__init__(slug)
-        self.slug = slug
-        self.details = details
-
-
 class Reception:
     """Takes the pieces of a message, then commits it."""
 
@@ -53,8 +45,7 @@ class Reception:
         self._intake = intake
         self._arriving = arriving
         self._body: BodyWriter = intake.spool.queue.body_writer(arriving.id)
-        self._head: list[bytes] | None = []
-        self._head_bytes = 0
+        self._head: bytearray | None = bytearray()
         self._has_8bit = False
         self._repairs: list[Repair] = []
         self._message_id = ""
@@ -76,15 +67,14 @@ class Reception:
         if self._head is None:
             await self._body.write(data)
             return
-        self._head.append(data)
-        self._head_bytes += len(data)
-        if self._head_bytes > HEADER_BYTES:
-            await self._begin(b"".join(self._head), complete=False)
+        self._head += data
+        if len(self._head) > HEADER_BYTES:
+            await self._begin(bytes(self._head), complete=False)
 
     async def accept(self, bare_lf: int, bare_cr: int) -> NewMessage:
         """Commit the message; on return the relay answers for it. Raises Refused, SpoolError."""
         if self._head is not None:
-            await self._begin(b"".join(self._head), complete=True)
+            await self._begin(bytes(self._head), complete=True)
         if bare_lf:
             self._repairs.append(Repair(RepairKind.BARE_LF, str(bare_lf)))
         if bare_cr:

@@ -2,37 +2,25 @@
 
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-
-from aiosmtpd.smtp import TLSSetupException
 
 from relay.config.model import Listener
-from relay.envelope import Envelope, Recipient
 from relay.intake.connection import Connection
 from relay.intake.context import Intake
-from relay.intake.data_decoder import DataDecoder
+from relay.intake.data import take_message
+from relay.intake.door import Admission
 from relay.intake.login import MECHANISMS, take_login
 from relay.intake.path import MailCommand, Refusal, parse_mail, parse_rcpt
-from relay.intake.reception import Arriving, Reception, Refused
+from relay.intake.reception import Arriving, Reception
+from relay.intake.replies import reply
+from relay.intake.transaction import Transaction
+from relay.intake.trouble import Refused
 from relay.message.trace import protocol_name
 from relay.monitor import mail_log
-from relay.spool.errors import SpoolBusy, SpoolError, SpoolFull
-from relay.spool.model import NewMessage
+from relay.spool.model import HeldFor, NewMessage
 
 _HTTP = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"DELETE", b"PATCH"})
 _BULK = frozenset({b"BDAT", b"XEXCH50"})
 """Verbs whose data would follow and be taken for commands: the connection must end."""
-
-_MOST_BYTES_PAST_LIMIT = 2  # times the limit; then the client is cut off
-
-
-@dataclass(slots=True)
-class Transaction:
-    """Between MAIL and the end of DATA."""
-
-    mail: MailCommand
-    recipients: dict[str, Recipient] = field(default_factory=dict)
-    refused_recipients: int = 0
 
 
 class Session(Connection):
@@ -42,7 +30,6 @@ class Session(Connection):
         self, intake: Intake, listener: Listener, tls_context: ssl.SSLContext | None
     ) -> None:
         super().__init__(intake, listener, tls_context)
-        self._implicit_tls = listener.tls.value == "implicit"
         self._helo = ""
         self._extended = False
         self._login: str | None = None
@@ -62,7 +49,8 @@ class Session(Connection):
             self.say("not-implemented")
             self.hang_up()
             return
-        self._commands_without_message += 1
+        if verb != b"RCPT":  # a message may have a thousand; wrong ones are errors
+            self._commands_without_message += 1
         if self._commands_without_message > self.intake.patience.commands_without_message:
             self.say("too-many-errors")
             return
@@ -73,10 +61,6 @@ class Session(Connection):
             self.say("no-argument")
         else:
             await method(self, argument)
-
-    @property
-    def _tls(self) -> bool:
-        return self._implicit_tls or self._tls_protocol is not None
 
     # --- Greeting, TLS, login ---
 
@@ -98,9 +82,9 @@ class Session(Connection):
             "ENHANCEDSTATUSCODES",
             "DSN",
         ]
-        if self.tls_context is not None and not self._tls:
+        if self.tls_context is not None and not self.secure:
             offers.append("STARTTLS")
-        if self._offers_login():
+        if self.admission.client.any_login and not self._lacks_tls(self.admission):
             offers.append("AUTH " + " ".join(MECHANISMS))
         lines = [f"250-{offer}\r\n" for offer in offers[:-1]] + [f"250 {offers[-1]}\r\n"]
         self.say_line("".join(lines).encode())
@@ -115,33 +99,35 @@ class Session(Connection):
         return True
 
     async def _starttls_verb(self, argument: bytes) -> None:
-        if self._tls:
+        if self.secure:
             self.say("tls-active")
         elif self.tls_context is None:
             self.say("no-tls")
         else:
-            try:
-                await super().smtp_STARTTLS(None)
-            except TLSSetupException as error:
-                raise ConnectionAbortedError("the TLS handshake failed") from error
-            # EHLO must be said again (RFC 3207 section 4.2).
+            await self.start_tls()
+            # All that was said before is forgotten (RFC 3207 section 4.2).
+            self.begin_again()
             self._helo = ""
             self._login = None
 
-    def _offers_login(self) -> bool:
-        return self.admission is not None and self.admission.client.any_login
+    def _lacks_tls(self, admission: Admission) -> bool:
+        return admission.client.require_tls and not self.secure
 
     async def _auth_verb(self, argument: bytes) -> None:
-        if not self._offers_login():
+        if not self.admission.client.any_login:
             self.say("no-auth")
+        elif self._lacks_tls(self.admission):
+            self.say("tls-required")
         elif not self._helo:
             self.say("hello-first")
+        elif self._transaction is not None:
+            self.say("nested-mail")
         elif self._login is not None:
             self.say("auth-done")
         else:
             slug, mechanism = await take_login(argument, self._ask)
             self.say(slug)
-            if mechanism is not None and self.admission is not None:
+            if mechanism is not None:
                 self._login = mechanism
                 mail_log.login_accepted(self.admission.client.name, self.peer, mechanism)
 
@@ -155,43 +141,36 @@ class Session(Connection):
         if not self._helo:
             self.say("hello-first")
             return
-        if not await self._may_send():
-            return
-        if self._transaction is not None:
+        # The rules of this moment, not of when the connection began.
+        current = self._current_admission()
+        if current is None:
+            self._refuse("no-longer-listed", address=self.peer)
+        elif self._lacks_tls(current):
+            self._refuse("tls-required")
+        elif self._transaction is not None:
             self.say("nested-mail")
-            return
-        command = parse_mail(b" " + argument, smtputf8_allowed=self._extended, lenient=True)
-        if isinstance(command, Refusal):
-            self._refuse(command)
-        elif command.size is not None and command.size > self._size_limit():
-            self.say("too-big", limit=self._size_limit())
-        elif not self.intake.has_room():
-            self.say("disk-full")
         else:
+            command = parse_mail(b" " + argument, smtputf8_allowed=self._extended, lenient=True)
+            await self._begin(command, current)
+
+    async def _begin(self, command: MailCommand | Refusal, current: Admission) -> None:
+        if isinstance(command, Refusal):
+            self._refuse(command.slug.value, detail=command.detail)
+        elif command.size is not None and command.size > self._size_limit():
+            self._refuse("too-big", limit=self._size_limit())
+        elif not self.intake.has_room():
+            self._refuse("disk-full")
+        elif (delay := self.intake.door.delay(current, self.intake.clock())) is None:
+            limit = current.client.messages_per_minute
+            self._refuse("rate", address=self.peer, limit=limit)
+        else:
+            if delay:
+                await self.pause(delay)
             self._transaction = Transaction(command)
             self.say("sender-ok")
 
-    async def _may_send(self) -> bool:
-        """Rules and limits of this moment, not of when the connection began."""
-        admission = self.admission
-        if admission is None:
-            return False
-        now = self.intake.clock()
-        current = self.intake.door.find(admission.address, now)
-        if current is None:
-            self.say("no-longer-listed", address=admission.address)
-            return False
-        if current.client.require_tls and not self._tls:
-            self.say("tls-required")
-            return False
-        delay = self.intake.door.delay(current, now).total_seconds()
-        if delay > self.intake.patience.rate_delay_seconds:
-            limit = current.client.messages_per_minute
-            self.say("rate", address=admission.address, limit=limit)
-            return False
-        if delay > 0:
-            await self.pause(delay)
-        return True
+    def _current_admission(self) -> Admission | None:
+        return self.intake.door.find(self.admission.address, self.intake.clock())
 
     async def _rcpt_verb(self, argument: bytes) -> None:
         transaction = self._transaction
@@ -203,19 +182,20 @@ class Session(Connection):
         )
         if isinstance(command, Refusal):
             transaction.refused_recipients += 1
-            self._refuse(command)
+            self._refuse(command.slug.value, detail=command.detail)
         elif command.address in transaction.recipients:
             self.say("recipient-ok")
         elif len(transaction.recipients) >= self.listener.max_recipients:
             self.say("too-many-recipients", limit=self.listener.max_recipients)
         else:
-            transaction.recipients[command.address] = Recipient(
-                command.address, command.notify, command.orcpt
-            )
+            transaction.add(command)
             self.say("recipient-ok")
 
-    def _refuse(self, refusal: Refusal) -> None:
-        self.say(refusal.slug.value, detail=refusal.detail)
+    def _refuse(self, slug: str, **details: object) -> None:
+        """Say no to a message or a recipient, and log it."""
+        self.say(slug, **details)
+        text = reply(slug, self.language, **details).decode().strip()
+        mail_log.refused(self.peer, text, client=self.admission.client.name)
 
     async def _data_verb(self, argument: bytes) -> None:
         transaction = self._transaction
@@ -224,91 +204,34 @@ class Session(Connection):
         elif not transaction.recipients:
             self.say("no-valid-recipient" if transaction.refused_recipients else "rcpt-first")
         else:
-            self._transaction = None
+            await self._take(Reception(self.intake, self._arriving(transaction)))
+
+    async def _take(self, reception: Reception) -> None:
+        self._transaction = None
+        self.in_data = True
+        try:
             self.say("go-ahead")
             self.flush()
-            self.in_data = True
-            try:
-                await self._take(transaction)
-            finally:
-                self.in_data = False
-
-    async def _take(self, transaction: Transaction) -> None:
-        """Read the message to its end and answer for it."""
-        arriving = self._arriving(transaction)
-        reception = Reception(self.intake, arriving)
-        decoder = DataDecoder()
-        try:
-            refusal = await self._read_message(reception, decoder)
-            if refusal is None and not self.intake.has_room():
-                refusal = Refused("disk-full")
-            if refusal is None:
-                message = await reception.accept(decoder.bare_lf, decoder.bare_cr)
-        except Refused as error:
-            refusal = error
-        except BaseException:
-            await _discard(reception)
-            raise
-        if refusal is not None:
-            await _discard(reception)
-            self.say(refusal.slug, **refusal.details)
-            mail_log.refused(self.peer, refusal.slug, client=arriving.admission.client.name)
-            return
-        self._commands_without_message = 0
-        self._confirm(message, reception)
-
-    async def _read_message(self, reception: Reception, decoder: DataDecoder) -> Refused | None:
-        """Feed DATA to its end; what made it impossible to keep is told only then."""
-        limit, refusal = self._size_limit(), None
-        began, wire_bytes, message_bytes = self.loop.time(), 0, 0
-        while not decoder.finished:
-            data = await self.read_some()
-            wire_bytes += len(data)
-            self._insist_on_pace(self.loop.time() - began, wire_bytes)
-            piece = decoder.feed(data)
-            message_bytes += len(piece)
-            if refusal is None and message_bytes > limit:
-                refusal = Refused("too-big", limit=limit)
-                await reception.discard()
-            if wire_bytes > limit * _MOST_BYTES_PAST_LIMIT:
-                self.say("too-big", limit=limit)
-                self.say("too-many-errors")
-                raise ConnectionAbortedError("far more than the limit")
-            if refusal is None:
-                refusal = await _feed(reception, piece)
-        self.put_back(decoder.rest)
-        return refusal
-
-    def _insist_on_pace(self, seconds: float, wire_bytes: int) -> None:
-        patience = self.intake.patience
-        slow = wire_bytes < seconds * patience.least_bytes_per_second
-        if slow and seconds > patience.slow_start_seconds:
-            self.say("too-slow")
-            raise ConnectionAbortedError("too slow")
+            taken = await take_message(self, reception, self._size_limit())
+        finally:
+            self.in_data = False
+        if isinstance(taken, Refused):
+            self._refuse(taken.slug, **taken.details)
+        else:
+            self._commands_without_message = 0
+            self._confirm(taken, reception)
 
     def _arriving(self, transaction: Transaction) -> Arriving:
-        mail = transaction.mail
-        if self.admission is None:
-            raise ConnectionAbortedError("nobody is there")
-        current = self.intake.door.find(self.admission.address, self.intake.clock())
         return Arriving(
             id=self.intake.spool.queue.new_id(),
-            admission=current or self.admission,
-            envelope=Envelope(
-                reverse_path=mail.reverse_path,
-                recipients=tuple(transaction.recipients.values()),
-                ret=mail.ret,
-                envid=mail.envid,
-                body_8bit=mail.body_8bit,
-                smtputf8=mail.smtputf8,
-                declared_size_bytes=mail.size,
-            ),
+            admission=self._current_admission() or self.admission,
+            envelope=transaction.envelope(),
             helo=self._helo,
             protocol=protocol_name(
                 extended=self._extended,
-                tls=self._tls,
+                tls=self.secure,
                 login=self._login is not None,
-                smtputf8=mail.smtputf8,
+                smtputf8=transaction.mail.smtputf8,
             ),
         )
 
@@ -316,7 +239,7 @@ class Session(Connection):
         """The message is committed: say so to the client, the dispatcher and the log."""
         if self.intake.config.sandbox:
             self.say("accepted-sandbox", id=reception.id)
-        elif message.client == "learning":
+        elif any(place.held_for is HeldFor.LEARNING for place in message.placements):
             self.say("accepted-learning", id=reception.id, address=message.client_address)
         else:
             self.say("accepted", id=reception.id)
@@ -328,10 +251,9 @@ class Session(Connection):
 
     def _size_limit(self) -> int:
         """The smallest of the listener's limit, the client's, and what the smarthost takes."""
-        client = self.admission.client.max_message_bytes if self.admission else None
         limits = (
             self.listener.max_message_bytes,
-            client,
+            self.admission.client.max_message_bytes,
             self.intake.smarthost_size_bytes(),
         )
         return min(limit for limit in limits if limit is not None)
@@ -377,23 +299,3 @@ _VERBS: dict[bytes, Callable[[Session, bytes], Awaitable[None]]] = {
 _TEXT_ARGUMENT = frozenset(
     {b"HELO", b"EHLO", b"AUTH", b"MAIL", b"RCPT", b"NOOP", b"VRFY", b"EXPN", b"HELP"}
 )
-
-
-async def _feed(reception: Reception, piece: bytes) -> Refused | None:
-    """Pass a piece on; a refusal waits until the client has sent everything."""
-    try:
-        await reception.feed(piece)
-    except Refused as error:
-        return error
-    except SpoolFull:
-        return Refused("disk-full")
-    except SpoolBusy:
-        return Refused("busy")
-    return None
-
-
-async def _discard(reception: Reception) -> None:
-    try:
-        await reception.discard()
-    except SpoolError:
-        return  # orphaned rows are swept at the next start

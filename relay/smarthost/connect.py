@@ -5,10 +5,12 @@ The password goes over verified TLS (loopback aside), by one mechanism, once.
 """
 
 import asyncio
-import ipaddress
+import base64
+import re
 import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiosmtplib
@@ -17,6 +19,7 @@ from aiosmtplib.errors import SMTPException, SMTPResponseException
 from presets.explain import judge
 from presets.reply import Reply, sanitise
 from presets.verdict import Phase, Scope
+from relay.access.address import is_private, peer_address
 from relay.config.model import AuthMethod, Smarthost, TlsMode
 from relay.config.secret import SecretError
 from relay.smarthost.capabilities import Capabilities, parse_capabilities
@@ -53,12 +56,14 @@ class ConnectFailure:
 
 @dataclass(slots=True)
 class Connection:
-    """A server ready for MAIL. `used` counts the transactions it has seen."""
+    """A server ready for MAIL. `used` counts the transactions it has seen; `dot_sent`: the message
+    of the running one has left whole, and its reply has not come."""
 
     exchange: Exchange
     capabilities: Capabilities
     address: str
     used: int = 0
+    dot_sent: bool = False
 
 
 class _StepFailed(Exception):
@@ -76,16 +81,7 @@ async def connect(
     try:
         context = _tls_context(smarthost)
         sock, address = await _dial(smarthost, timeouts.dial)
-        client = aiosmtplib.SMTP(
-            hostname=smarthost.host,
-            port=None,
-            sock=sock,
-            local_hostname=hostname,
-            use_tls=smarthost.tls is TlsMode.IMPLICIT,
-            start_tls=False,
-            tls_context=context,
-            timeout=timeouts.command,
-        )
+        client = _client(smarthost, hostname, sock, context, timeouts)
         await _greet(client, timeouts)
         capabilities = await _secure(client, smarthost, context)
         await _log_in(client, smarthost)
@@ -93,8 +89,7 @@ async def connect(
     except _StepFailed as error:
         if client is not None:
             _cut(client)
-        failure = error.failure
-        return _with_address(failure, address) if address else failure
+        return replace(error.failure, address=address)
     except BaseException:
         if client is not None:
             _cut(client)
@@ -108,24 +103,57 @@ async def _dial(smarthost: Smarthost, seconds: float) -> tuple[socket.socket, st
         async with asyncio.timeout(seconds):
             found = await loop.getaddrinfo(smarthost.host, smarthost.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, TimeoutError) as error:
-        raise _failed(Phase.CONNECT, "name-not-resolved", f"{smarthost.host}: {error}") from error
+        why = str(error) or "timed out"
+        raise _failed(Phase.CONNECT, "name-not-resolved", f"{smarthost.host}: {why}") from error
+    if smarthost.tls is TlsMode.NONE:
+        # The configuration can only check an address that stands in it, not what a name becomes.
+        found = [each for each in found if is_private(peer_address(str(each[4][0])))]
+        if not found:
+            detail = f"{smarthost.host} has a public address; nothing goes there without TLS"
+            raise _failed(Phase.CONNECT, "public-without-tls", detail, Scope.TLS)
     problems = []
     for family, kind, protocol, _, target in found:
-        sock = socket.socket(family, kind, protocol)
         try:
-            sock.setblocking(False)
-            async with asyncio.timeout(seconds):
-                await loop.sock_connect(sock, target)
+            return await _dial_one((family, kind, protocol), target, seconds), str(target[0])
         except (OSError, TimeoutError) as error:
-            sock.close()
-            problems.append(f"{target[0]}: {error or 'timed out'}")
-            continue
-        except BaseException:
-            sock.close()
-            raise
-        return sock, str(target[0])
+            problems.append(f"{target[0]}: {str(error) or 'timed out'}")
     detail = f"port {smarthost.port} of {smarthost.host} does not answer ({'; '.join(problems)})"
     raise _failed(Phase.CONNECT, "connection-failed", detail)
+
+
+async def _dial_one(kind: tuple[int, int, int], target: Any, seconds: float) -> socket.socket:
+    sock = socket.socket(*kind)
+    try:
+        sock.setblocking(False)
+        async with asyncio.timeout(seconds):
+            await asyncio.get_running_loop().sock_connect(sock, target)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _client(
+    smarthost: Smarthost,
+    hostname: str,
+    sock: socket.socket,
+    context: ssl.SSLContext | None,
+    timeouts: Timeouts,
+) -> aiosmtplib.SMTP:
+    try:
+        return aiosmtplib.SMTP(
+            hostname=smarthost.host,
+            port=None,
+            sock=sock,
+            local_hostname=hostname,
+            use_tls=smarthost.tls is TlsMode.IMPLICIT,
+            start_tls=False,
+            tls_context=context,
+            timeout=timeouts.command,
+        )
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _greet(client: aiosmtplib.SMTP, timeouts: Timeouts) -> None:
@@ -162,6 +190,9 @@ async def _ehlo(client: aiosmtplib.SMTP) -> list[str]:
         response = await client.ehlo()
     except (SMTPException, OSError, ValueError) as error:
         raise _step_failed(Phase.EHLO, error) from error
+    if getattr(client.protocol, "_buffer", b""):
+        # aiosmtplib would take what is left over for the reply to the next command.
+        raise _failed(Phase.EHLO, "out-of-step", "the server sent more than one reply to EHLO")
     return response.message.splitlines()
 
 
@@ -179,20 +210,48 @@ async def _log_in(client: aiosmtplib.SMTP, smarthost: Smarthost) -> None:
         password = await asyncio.to_thread(smarthost.password.read)
     except SecretError as error:
         raise _failed(Phase.AUTH, "secret-unreadable", str(error), Scope.ACCOUNT) from error
+    log_in = _mechanism(client, smarthost)
+    try:
+        await log_in(smarthost.username, password)
+    except (SMTPException, OSError, ValueError) as error:
+        raise _login_failed(error, password, smarthost.preset) from None
+
+
+def _mechanism(
+    client: aiosmtplib.SMTP, smarthost: Smarthost
+) -> Callable[[str, str], Coroutine[Any, Any, object]]:
+    """The one mechanism to use: what the server offers, the simplest first, as TLS hides it."""
     offered = [method.lower() for method in client.supported_auth_methods]
-    log_in: dict[str, Any] = {
+    known: dict[str, Callable[[str, str], Coroutine[Any, Any, object]]] = {
         "plain": client.auth_plain,
         "login": client.auth_login,
         "cram-md5": client.auth_crammd5,
     }
-    mechanism = next((each for each in log_in if each in offered), None)
-    if mechanism is None:
-        detail = f"{smarthost.host} offers no login that a password fits ({', '.join(offered)})"
-        raise _failed(Phase.AUTH, "no-common-mechanism", detail, Scope.SERVICE)
+    for name, mechanism in known.items():
+        if name in offered:
+            return mechanism
+    detail = f"{smarthost.host} offers no login that a password fits ({', '.join(offered)})"
+    raise _failed(Phase.AUTH, "no-common-mechanism", detail, Scope.SERVICE)
+
+
+def _login_failed(error: Exception, password: str, provider: str | None) -> _StepFailed:
+    """The failure of AUTH, without the password: some servers repeat what they do not know."""
+    if not isinstance(error, SMTPResponseException):
+        return _step_failed(Phase.AUTH, error)
+    secret = password.encode()
+    text = error.message
+    for form in (password, base64.b64encode(secret).decode()):
+        text = text.replace(form, "***")
+    # PLAIN has the password behind the user name, so its base64 is none of the password alone.
+    text = re.sub(r"\S+", lambda word: "***" if _holds(word[0], secret) else word[0], text)
+    return _step_failed(Phase.AUTH, SMTPResponseException(error.code, text), provider)
+
+
+def _holds(word: str, secret: bytes) -> bool:
     try:
-        await log_in[mechanism](smarthost.username, password)
-    except (SMTPException, OSError, ValueError) as error:
-        raise _step_failed(Phase.AUTH, error, smarthost.preset) from error
+        return secret in base64.b64decode(word.strip("'\"<>[]().,:;"), validate=True)
+    except ValueError:
+        return False
 
 
 def _tls_context(smarthost: Smarthost) -> ssl.SSLContext | None:
@@ -239,12 +298,6 @@ def _failed(phase: Phase, cause: str, detail: str, scope: Scope = Scope.CONNECTI
     return _StepFailed(ConnectFailure(phase, scope, cause, detail))
 
 
-def _with_address(failure: ConnectFailure, address: str) -> ConnectFailure:
-    return ConnectFailure(
-        failure.phase, failure.scope, failure.cause, failure.detail, failure.reply, address
-    )
-
-
 def _transport(client: aiosmtplib.SMTP) -> Any:
     transport = client.transport
     if transport is None:
@@ -262,4 +315,4 @@ def _cut(client: aiosmtplib.SMTP) -> None:
 
 def _is_loopback(transport: Any) -> bool:
     peer = transport.get_extra_info("peername")
-    return bool(peer) and ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback
+    return bool(peer) and peer_address(peer[0]).is_loopback

@@ -38,6 +38,12 @@ class Exchange(asyncio.Protocol):
         return self._lost is None and not self._outstanding and not self._transport.is_closing()
 
     @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The server's certificate as `ssl.SSLSocket.getpeercert` gives it; None without TLS."""
+        found: dict[str, Any] | None = self._transport.get_extra_info("peercert")
+        return found
+
+    @property
     def parting_reply(self) -> Reply | None:
         """What the server said unasked before it hung up, such as 421."""
         return self._last

@@ -34,8 +34,8 @@ class Outgoing:
 class Transcript:
     """What the server said, as far as it went.
 
-    `broken` is set when the connection failed; after the final dot the message is then in doubt:
-    the server may have taken it.
+    `broken` is set when the connection failed before the end; after the final dot the message is
+    then in doubt: the server may have taken it.
     """
 
     phase: Phase = Phase.MAIL
@@ -45,6 +45,13 @@ class Transcript:
     dot: Reply | None = None
     broken: str | None = None
     parting: Reply | None = None  # said unasked before the connection failed
+
+    @property
+    def accepted(self) -> bool:
+        """The server took the sender and at least one recipient."""
+        if self.mail is None or not self.mail.positive:
+            return False
+        return any(reply.positive for reply in self.recipients)
 
     @property
     def in_doubt(self) -> bool:
@@ -60,12 +67,13 @@ async def transact(
 ) -> Transcript:
     """Play the transaction to its end or to the first thing that stops it.
 
-    When the transcript is broken, or a reply out of place was seen, the connection is cut; else
-    it is ready for the next MAIL. Cancelled, or with an error in `body`, it is cut as well: no
-    final dot is sent for a message that was not sent whole.
+    When the transcript is broken the connection is cut; else it is ready for the next MAIL.
+    Cancelled, or with an error in `body`, it is cut as well: no final dot is sent for a message
+    that was not sent whole, and `connection.dot_sent` tells whether one was sent before.
     """
     exchange = connection.exchange
     connection.used += 1
+    connection.dot_sent = False
     transcript = Transcript()
     try:
         await _play(connection, outgoing, body, timeouts, transcript)
@@ -76,6 +84,9 @@ async def transact(
     except BaseException:
         exchange.abort("given up")
         raise
+    else:
+        await _clean_up(connection, timeouts, transcript)
+    connection.dot_sent = False
     return transcript
 
 
@@ -87,31 +98,41 @@ async def _play(
     transcript: Transcript,
 ) -> None:
     if connection.capabilities.pipelining:
-        accepted = await _envelope_at_once(connection, outgoing, timeouts, transcript)
+        await _envelope_at_once(connection, outgoing, timeouts, transcript)
     else:
-        accepted = await _envelope_step_by_step(connection, outgoing, timeouts, transcript)
-    exchange = connection.exchange
-    if transcript.data is not None and transcript.data.code == 354:
-        transcript.phase = Phase.DATA
-        if not accepted:
-            # The server goes ahead without any recipient (RFC 2920 section 3.1): end it at once.
-            await exchange.command(b".", timeouts.dot)
-            return
+        await _envelope_step_by_step(connection, outgoing, timeouts, transcript)
+    if transcript.accepted and transcript.data is not None and transcript.data.code == 354:
         await _send_body(connection, body, timeouts, transcript)
         seconds = timeouts.dot + outgoing.size_bytes / _LEAST_BYTES_PER_SECOND
-        transcript.dot = await exchange.reply(seconds)
-    elif not _all_positive(transcript):
-        await exchange.command(b"RSET", timeouts.mail)
+        transcript.dot = await connection.exchange.reply(seconds)
 
 
-def _all_positive(transcript: Transcript) -> bool:
-    return transcript.dot is not None and transcript.dot.positive
+async def _clean_up(connection: Connection, timeouts: Timeouts, transcript: Transcript) -> None:
+    """Make the connection ready for the next MAIL; where that fails it is cut.
+
+    What was answered stands whatever happens here. After the final dot nothing is left to reset
+    (RFC 5321 section 4.1.1.4).
+    """
+    exchange = connection.exchange
+    if transcript.dot is not None:
+        return
+    if transcript.data is not None and transcript.data.code == 354:
+        # The server goes ahead without any recipient. A dot would end the message (RFC 2920
+        # section 3.1), but what such a server does with it nobody knows.
+        exchange.abort("354 without a recipient")
+        return
+    if transcript.mail is None or not transcript.mail.positive:
+        return
+    try:
+        await exchange.command(b"RSET", timeouts.command)
+    except ExchangeLost as error:
+        exchange.abort(str(error))
 
 
 async def _envelope_at_once(
     connection: Connection, outgoing: Outgoing, timeouts: Timeouts, transcript: Transcript
-) -> bool:
-    """MAIL, all RCPT and DATA in one piece; whether any recipient was accepted."""
+) -> None:
+    """MAIL, all RCPT and DATA in one piece."""
     exchange, capabilities = connection.exchange, connection.capabilities
     lines = [mail_line(outgoing, capabilities)]
     lines += [rcpt_line(recipient, capabilities) for recipient in outgoing.recipients]
@@ -123,25 +144,23 @@ async def _envelope_at_once(
         transcript.recipients.append(await exchange.reply(timeouts.mail))
     transcript.phase = Phase.DATA
     transcript.data = await exchange.reply(timeouts.data)
-    return transcript.mail.positive and any(reply.positive for reply in transcript.recipients)
 
 
 async def _envelope_step_by_step(
     connection: Connection, outgoing: Outgoing, timeouts: Timeouts, transcript: Transcript
-) -> bool:
+) -> None:
+    """Each command after the reply to the one before, as far as that makes sense."""
     exchange, capabilities = connection.exchange, connection.capabilities
     transcript.mail = await exchange.command(mail_line(outgoing, capabilities), timeouts.mail)
     if not transcript.mail.positive:
-        return False
+        return
     transcript.phase = Phase.RCPT
     for recipient in outgoing.recipients:
         reply = await exchange.command(rcpt_line(recipient, capabilities), timeouts.mail)
         transcript.recipients.append(reply)
-    if not any(reply.positive for reply in transcript.recipients):
-        return False
-    transcript.phase = Phase.DATA
-    transcript.data = await exchange.command(b"DATA", timeouts.data)
-    return True
+    if transcript.accepted:
+        transcript.phase = Phase.DATA
+        transcript.data = await exchange.command(b"DATA", timeouts.data)
 
 
 async def _send_body(
@@ -157,6 +176,7 @@ async def _send_body(
             # Nothing is owed before the final dot: a refusal in mid-message, or the end.
             raise ExchangeLost("the server broke the message off")
     exchange.write(stuffer.end(), replies=1)
+    connection.dot_sent = True
     transcript.phase = Phase.DOT
 
 

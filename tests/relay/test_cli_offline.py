@@ -172,6 +172,10 @@ def test_export_writes_the_exact_bytes_and_overwrites_nothing(stocked: tuple[Sho
     again = shop.json("queue", "export", id_, "--to", str(out), code=1)
     assert (again["changed"], again["existing"]) == ([], [str(mail)])
     assert mail.read_bytes() == b"mine"
+    mail.unlink()
+    shop.json("queue", "export", id_, "--to", str(out), code=1)
+    assert not mail.exists(), "one file without the other tells half of it"
+    mail.touch()
     onto_file = shop.run("queue", "export", id_, "--to", str(mail), "--json")
     assert (onto_file.exit_code, onto_file.stdout) == (2, "")
 

@@ -16,8 +16,8 @@ from relay.spool.errors import SpoolDamaged, SpoolTooNew
 from relay.spool.ids import IdSource, id_number, id_text
 from relay.spool.lock import SpoolInUse
 from relay.spool.model import NewMessage, Outcome, Placement, State
-from relay.spool.sql import migrations
 from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.sqlite.sql import migrations
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 

@@ -2,15 +2,12 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
-from relay.spool.sql import statements
-from relay.spool.writer import Writer
+from relay.spool.sqlite.reader import Reader
+from relay.spool.sqlite.sql import statements
+from relay.spool.sqlite.writer import Writer
 
-if TYPE_CHECKING:
-    from relay.spool.sqlite import Reader
-
-SQL = statements("sqlite_queue.sql")
+SQL = statements("queue.sql")
 
 IN_MEMORY_BYTES = 1_000_000
 """Up to this size a message stays in memory until it is accepted, as one row."""
@@ -66,7 +63,7 @@ class SqliteBodyWriter:
         connection.execute(SQL["add_body"], (self.message, position, piece))
 
 
-async def read_body(reader: "Reader", message: int) -> AsyncIterator[bytes]:
+async def read_body(reader: Reader, message: int) -> AsyncIterator[bytes]:
     """The pieces of a message in order; the header block is whole in the first."""
     position = 0
     while True:

@@ -10,67 +10,22 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
+from relay.clock import utc_now
 from relay.spool.errors import SpoolDamaged, SpoolError, SpoolTooNew
 from relay.spool.lock import SpoolLock
-from relay.spool.sql import migrations
-from relay.spool.sqlite_ledger import SqliteLedger
-from relay.spool.sqlite_queue import SqliteQueue, recover
-from relay.spool.writer import Writer, spool_error
-
-T = TypeVar("T")
+from relay.spool.sqlite.claim import recover
+from relay.spool.sqlite.ledger import SqliteLedger
+from relay.spool.sqlite.queue import SqliteQueue
+from relay.spool.sqlite.reader import Reader
+from relay.spool.sqlite.sql import migrations
+from relay.spool.sqlite.writer import Writer, spool_error
 
 _PAGES_BETWEEN_CHECKPOINTS = 4000  # of 4 kB: 16 MB of WAL
 _WAL_KEPT_BYTES = 64_000_000
-_READERS = 2  # so that a long listing does not stop delivery from reading a body
-
-
-def now() -> datetime:
-    """The clock that a store uses unless it is given another."""
-    return datetime.now(UTC)
-
-
-class Reader:
-    """Runs read-only queries in threads, each with a connection of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._pool = ThreadPoolExecutor(
-            _READERS, thread_name_prefix="spool-reader", initializer=self._connect
-        )
-
-    def _connect(self) -> None:
-        uri = f"{self._path.absolute().as_uri()}?mode=ro"
-        connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5
-        )
-        connection.execute("PRAGMA query_only=ON")
-        self._local.connection = connection
-        self._connections.append(connection)
-
-    def _run(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return query(self._local.connection)
-        except sqlite3.Error as error:
-            raise spool_error(error) from error
-
-    async def run(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """The result of `query(connection)`; raises SpoolError."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, query)
-
-    def close(self) -> None:
-        """Wait for running queries and close the connections."""
-        self._pool.shutdown()
-        for connection in self._connections:
-            connection.close()
 
 
 class SqliteSpool:
@@ -106,7 +61,7 @@ class SqliteSpool:
         self._lock.release()
 
 
-def open_spool(path: Path, clock: Callable[[], datetime] = now) -> SqliteSpool:
+def open_spool(path: Path, clock: Callable[[], datetime] = utc_now) -> SqliteSpool:
     """Open, and if need be make or migrate, the spool in `path`.
 
     On return all leases are void, attempts of a process that died are marked in doubt, and

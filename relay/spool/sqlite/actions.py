@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from relay.spool.model import Acted
-from relay.spool.sql import statements
+from relay.spool.sqlite.sql import statements
 
-SQL = statements("sqlite_queue.sql")
+SQL = statements("queue.sql")
 
 
 def each(

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from relay.spool.model import (
     AdoptedDevice,
@@ -13,22 +13,20 @@ from relay.spool.model import (
     PausedAccount,
     RefusedDevice,
 )
-from relay.spool.rows import from_micros, optional_time, reply_columns, to_micros, to_reply
-from relay.spool.sql import statements
-from relay.spool.writer import Writer
-
-if TYPE_CHECKING:
-    from relay.spool.sqlite import Reader
+from relay.spool.sqlite.reader import Reader
+from relay.spool.sqlite.rows import from_micros, optional_time, reply_columns, to_micros, to_reply
+from relay.spool.sqlite.sql import statements
+from relay.spool.sqlite.writer import Writer
 
 T = TypeVar("T")
 
-SQL = statements("sqlite_ledger.sql")
+SQL = statements("ledger.sql")
 
 
 class SqliteLedger:
     """The ledger of one SQLite spool; see `relay.spool.protocol.Ledger`."""
 
-    def __init__(self, writer: Writer, reader: "Reader") -> None:
+    def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
 

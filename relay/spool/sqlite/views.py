@@ -15,10 +15,10 @@ from relay.spool.model import (
     State,
     Totals,
 )
-from relay.spool.rows import from_micros, optional_time, to_micros, to_repairs, to_reply
-from relay.spool.sql import statements
+from relay.spool.sqlite.rows import from_micros, optional_time, to_micros, to_repairs, to_reply
+from relay.spool.sqlite.sql import statements
 
-SQL = statements("sqlite_queue.sql")
+SQL = statements("queue.sql")
 
 _WITH = "EXISTS (SELECT 1 FROM recipient r WHERE r.message = m.id AND r.state = '{}')"
 _HELD, _QUEUED, _FAILED, _DELIVERED, _DELETED = (_WITH.format(state.value) for state in State)

@@ -1,0 +1,52 @@
+"""Reading beside the writer: connections that can change nothing."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from relay.spool.sqlite.writer import spool_error
+
+T = TypeVar("T")
+
+_READERS = 2  # so that a long listing does not stop delivery from reading a body
+
+
+class Reader:
+    """Runs read-only queries in threads, each with a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._pool = ThreadPoolExecutor(
+            _READERS, thread_name_prefix="spool-reader", initializer=self._connect
+        )
+
+    def _connect(self) -> None:
+        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5
+        )
+        connection.execute("PRAGMA query_only=ON")
+        self._local.connection = connection
+        self._connections.append(connection)
+
+    def _run(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return query(self._local.connection)
+        except sqlite3.Error as error:
+            raise spool_error(error) from error
+
+    async def run(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of `query(connection)`; raises SpoolError."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, query)
+
+    def close(self) -> None:
+        """Wait for running queries and close the connections."""
+        self._pool.shutdown()
+        for connection in self._connections:
+            connection.close()
