@@ -8,6 +8,8 @@ from datetime import datetime
 
 from presets.reply import Reply
 from presets.verdict import Phase
+from relay.access.address import peer_address
+from relay.access.learning import WINDOW_SETTING
 from relay.config.model import Config
 from relay.delivery.outcome import Fate
 from relay.delivery.outgoing import load
@@ -20,7 +22,6 @@ from relay.spool.protocol import Spool
 
 log = logging.getLogger(__name__)
 
-LEARNING_SETTING = "learning_until"
 _TICK_SECONDS = 1.0
 _PURGE_EVERY_TICKS = 600
 _LIFETIME_EVERY_TICKS = 60
@@ -87,14 +88,14 @@ class Housekeeping:
         )
 
     async def end_learning(self) -> None:
-        """When the window is over, what was held for it fails with a report."""
+        """When no window is open, what was held for one fails with a report."""
         until = self._door.learning_until
-        if until is None or self._clock() < until:
+        if until is not None and self._clock() < until:
             return
-        self._door.learning_until = None
-        await self._spool.ledger.remember(LEARNING_SETTING, None)
-        ids = await self._spool.queue.ids(HeldFor.LEARNING)
-        for message in ids:
+        if until is not None:
+            self._door.learning_until = None
+            await self._spool.ledger.remember(WINDOW_SETTING, None)
+        for message in await self._spool.queue.ids(HeldFor.LEARNING):
             await self._fail_unlearned(message)
 
     async def _fail_unlearned(self, message: int) -> None:
@@ -102,6 +103,8 @@ class Housekeeping:
         loaded = await load(self._spool.queue, message)
         if view is None or loaded is None:
             return
+        if self._door.rules.match(peer_address(view.client_address)) is not None:
+            return  # adopted this very moment: its release is on the way
         reply = Reply(554, "5.7.1", f"{view.client_address} is not listed")
         report = await self._report(message, loaded.header, reply)
         await self._spool.queue.fail([(message, reply, report)])

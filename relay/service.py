@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import relay
 from relay.access.address import Address, peer_address
+from relay.access.learning import WINDOW_SETTING
 from relay.clock import utc_now
 from relay.config.load import differences, load
 from relay.config.model import Config, ConfigError
@@ -20,7 +21,7 @@ from relay.control.daemon import Reloaded
 from relay.control.desk import Desk
 from relay.control.token import publish, withdraw
 from relay.delivery.dispatcher import Dispatcher
-from relay.housekeeping import LEARNING_SETTING, Housekeeping
+from relay.housekeeping import Housekeeping
 from relay.intake.context import Intake
 from relay.intake.door import Door
 from relay.intake.listener import Listeners
@@ -101,7 +102,7 @@ class Service:
             for device in await self._spool.ledger.adopted()
         }
         self._door.change(self._config, adopted)
-        until = await self._spool.ledger.setting(LEARNING_SETTING)
+        until = await self._spool.ledger.setting(WINDOW_SETTING)
         self._door.learning_until = datetime.fromisoformat(until) if until else None
 
     async def account_resumed(self, host: str, username: str) -> None:
@@ -193,7 +194,7 @@ async def _start_web(
     web.bind()
     token = publish(spool.path, web.url)
     desk = Desk(spool, service, clock)
-    await web.start(create_app(desk, token, config.web.hosts))
+    await web.start(create_app(desk, token, (config.web.host, *config.web.hosts)))
     return web
 
 

@@ -8,6 +8,9 @@ from relay.access.address import Address, is_private
 
 LONGEST_WINDOW = timedelta(minutes=120)
 
+WINDOW_SETTING = "learning_until"
+"""The ledger's setting that holds the end of the window, RFC 3339."""
+
 
 def may_learn(address: Address) -> bool:
     """True for a private, link-local or loopback address; public ones stay refused in a window."""

@@ -102,11 +102,12 @@ class Desk:
         if answer["adopted"]:
             await self._daemon.access_changed()
         held = await self._spool.queue.ids(HeldFor.LEARNING, str(where))
-        answer["released"] = await self._actions().release(held)
-        if held and self.config().delivery.mode is DeliveryMode.HOLD:
+        if self.config().delivery.mode is DeliveryMode.HOLD:
             # In a trial nothing leaves unseen: it waits for its own release, like new mail.
-            await self._spool.queue.hold(held)
-        if held:
+            await self._spool.queue.hold_for(held, HeldFor.TRIAL)
+            answer["released"] = []
+        else:
+            answer["released"] = await self._actions().release(held)
             self._daemon.mail_due()
         return answer
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from ipaddress import ip_network
 
 from relay.access.address import Address, peer_address
-from relay.access.learning import is_open, window_end
+from relay.access.learning import WINDOW_SETTING, is_open, window_end
 from relay.access.rules import LOCAL_NETWORKS, AccessRules
 from relay.config.model import Client, Config
 from relay.control import documents
@@ -15,9 +15,6 @@ from relay.control.documents import Document, document
 from relay.control.errors import Declined
 from relay.spool.model import AdoptedDevice
 from relay.spool.protocol import Ledger
-
-LEARNING_UNTIL = "learning_until"
-"""The ledger's setting that holds the end of the learning window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class Devices:
 
     async def learning_until(self) -> datetime | None:
         """The end of the learning window; None where none is open."""
-        text = await self.ledger.setting(LEARNING_UNTIL)
+        text = await self.ledger.setting(WINDOW_SETTING)
         ends_at = datetime.fromisoformat(text) if text else None
         return ends_at if is_open(ends_at, self.now) else None
 
@@ -105,7 +102,7 @@ class Devices:
                     "een leervenster duurt 1 tot 120 minuten",
                     "a learning window lasts 1 to 120 minutes",
                 ) from None
-        await self.ledger.remember(LEARNING_UNTIL, documents.time_text(ends_at))
+        await self.ledger.remember(WINDOW_SETTING, documents.time_text(ends_at))
         return document("client learn", learning_until=documents.time_text(ends_at))
 
 

@@ -92,6 +92,9 @@ class Queue(Protocol):
     async def hold(self, ids: Sequence[int]) -> Acted:
         """What is queued waits until it is released."""
 
+    async def hold_for(self, ids: Sequence[int], reason: HeldFor) -> None:
+        """What is held stays held, for another reason."""
+
     async def release(self, ids: Sequence[int]) -> Acted:
         """What is held becomes queued and due."""
 

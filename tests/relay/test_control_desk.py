@@ -144,7 +144,7 @@ async def test_allow_in_a_trial_lets_nothing_leave_unseen(office: Office) -> Non
     mine = await add_message(office.spool, held_for=HeldFor.LEARNING, address="192.168.1.40")
     await office.desk.client_allow("192.168.1.40")
     shown = await office.desk.queue_show(mine)
-    assert shown["recipients"][0]["held_for"] == "operator"
+    assert shown["recipients"][0]["held_for"] == "trial"
 
 
 async def test_allow_of_a_listed_device_says_where_it_stands(office: Office) -> None:

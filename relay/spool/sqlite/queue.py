@@ -137,6 +137,10 @@ class SqliteQueue:
     async def hold(self, ids: Sequence[int]) -> Acted:
         return await self._act(actions.hold, ids)
 
+    async def hold_for(self, ids: Sequence[int], reason: HeldFor) -> None:
+        rows = [(reason.value, message) for message in ids]
+        await self._writer.run(lambda connection: connection.executemany(SQL["hold_for"], rows))
+
     async def release(self, ids: Sequence[int]) -> Acted:
         return await self._act(actions.release, ids)
 

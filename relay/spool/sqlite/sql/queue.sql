@@ -133,6 +133,9 @@ SELECT at, seconds, lane, address, phase, recipients, reply_code, reply_enhanced
 -- name: hold_recipients
 UPDATE recipient SET state = 'held', held_for = 'operator' WHERE message = ? AND state = 'queued'
 
+-- name: hold_for
+UPDATE recipient SET held_for = ? WHERE message = ? AND state = 'held'
+
 -- name: release_recipients
 UPDATE recipient SET state = 'queued', held_for = NULL WHERE message = ? AND state = 'held'
 
