@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from diagnose.finding import Examination, Finding, Severity
+from diagnose.finding import Examination, Severity, Table
+from diagnose.render import preset_lines, text
+from diagnose.wording import Language, finding
 from presets.catalog import catalog
-from presets.model import Preset
 
 
-def listing() -> Examination:
+def listing(language: str) -> Examination:
     """All presets, one line each."""
     entries = []
     for preset in catalog():
@@ -25,10 +26,14 @@ def listing() -> Examination:
                 "tls": endpoint.tls if endpoint else None,
             }
         )
-    return Examination("presets list", None, [], {"presets": entries})
+    keys = ("id", "name", "country", "state", "server")
+    rows = [[entry[key] for key in keys] for entry in entries]
+    shown = Table(tuple(text("list.headers", language).split("|")), rows)
+    lines = (text("list.total", language, count=len(entries)),)
+    return Examination("presets list", None, [], {"presets": entries}, (shown,), lines)
 
 
-def single(name: str, language: str) -> tuple[Preset, Examination]:
+def single(name: str, language: Language) -> Examination:
     """One preset, the one that carries the name; with a warning where the name is of the past.
 
     `use` is the id of today. Raises UnknownPreset with the nearest ids.
@@ -36,8 +41,16 @@ def single(name: str, language: str) -> tuple[Preset, Examination]:
     found = catalog().resolve(name)
     findings = []
     if found.warning is not None:
-        evidence = {"use": found.preset.id}
-        title = found.warning[language]
-        findings.append(Finding("preset-outdated", Severity.WARNING, title, evidence=evidence))
+        warning = found.warning[language]
+        findings.append(
+            finding(
+                "common/preset-outdated",
+                Severity.WARNING,
+                language,
+                warning=warning,
+                use=found.preset.id,
+            )
+        )
     content = {**catalog().as_json(found.requested), "use": found.preset.id}
-    return found.requested, Examination("presets show", name, findings, content)
+    lines = tuple(preset_lines(found.requested, language))
+    return Examination("presets show", name, findings, content, lines=lines)

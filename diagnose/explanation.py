@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagnose.finding import Examination, Finding, Severity
-from diagnose.render import text
+from diagnose.render import explanation_lines, text
 from presets.explain import Phase, explain
 from presets.reply import Reply, sanitise
 
@@ -31,16 +31,13 @@ def examine(reply: str, provider: str | None, phase: str | None, language: str) 
             found.meaning,
             found.steps,
         )
-    return Examination(
-        "explain",
-        sanitise(reply),
-        [finding],
-        {
-            "cause": found.cause,
-            "scope": found.scope.value,
-            "retry": found.retry.value,
-            "provider": found.provider,
-            "meaning": found.meaning,
-            "steps": list(found.steps),
-        },
-    )
+    content = {
+        "cause": found.cause,
+        "scope": found.scope.value,
+        "retry": found.retry.value,
+        "provider": found.provider,
+        "meaning": found.meaning,
+        "steps": list(found.steps),
+    }
+    lines = tuple(explanation_lines(content, language))
+    return Examination("explain", sanitise(reply), [finding], content, lines=lines)

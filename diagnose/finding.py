@@ -56,13 +56,28 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Rows for people, under the headings of their columns."""
+
+    headings: tuple[str, ...]
+    rows: Sequence[Sequence[object]]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Examination:
-    """All that a command found. `content` holds the command's own keys of the document."""
+    """All that a command found.
+
+    `content` holds the command's own keys of the document, `lines` and `tables` the same for
+    people, shown before the findings.
+    """
 
     command: str
     target: str | None
     findings: Sequence[Finding]
     content: Document = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    lines: Sequence[str] = ()
 
     @property
     def verdict(self) -> Verdict:

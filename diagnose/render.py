@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from diagnose.finding import Document
+from diagnose.finding import Document, Examination, Finding
 from presets.facts import Sourced
 from presets.model import Limit, Preset
 from presets.reply import sanitise
@@ -24,8 +24,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "this wording is not known; this is only what the code means in general",
     ),
     "explain.labels": (
-        "oorzaak|gaat over|opnieuw|provider|betekenis",
-        "cause|is about|retry|provider|meaning",
+        "oorzaak|gaat over|opnieuw|provider",
+        "cause|is about|retry|provider",
     ),
     "list.headers": ("id|naam|land|toestand|server", "id|name|country|state|server"),
     "list.total": ("{count} presets", "{count} presets"),
@@ -52,16 +52,38 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return str(tabulate(cells, headers=list(headers), tablefmt="simple", disable_numparse=True))
 
 
+_MARKS = {"ok": "ok", "info": "--", "warning": "!", "unknown": "?", "error": "!!"}
+_ORDER = ("ok", "info", "warning", "unknown", "error")
+
+
+def examination_lines(found: Examination, language: str) -> Iterator[str]:
+    """Lines, tables, then the findings, the worst last, where the eye is."""
+    yield from found.lines
+    for each in found.tables:
+        if each.title:
+            yield each.title
+        yield table(each.headings, each.rows)
+        yield ""
+    for finding in sorted(found.findings, key=lambda each: _ORDER.index(each.severity.value)):
+        yield from finding_lines(finding)
+
+
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """A finding with its detail and its numbered remedy."""
+    yield f"{_MARKS[finding.severity.value]:<2} {sanitise(finding.title)}"
+    if finding.detail:
+        yield f"   {sanitise(finding.detail)}"
+    for number, step in enumerate(finding.remedy, 1):
+        yield f"   {number}. {sanitise(step)}"
+
+
 def explanation_lines(found: Document, language: str) -> Iterator[str]:
-    """What a reply means, and the steps that cure it."""
+    """What a reply is about; its meaning and the steps stand in the finding."""
     names = text("explain.labels", language).split("|")
-    keys = ("cause", "scope", "retry", "provider", "meaning")
     width = max(map(len, names)) + 1
-    for name, key in zip(names, keys, strict=True):
+    for name, key in zip(names, ("cause", "scope", "retry", "provider"), strict=True):
         if found[key]:
             yield f"{name + ':':<{width}} {found[key]}"
-    for number, step in enumerate(found["steps"], 1):
-        yield f"  {number}. {step}"
 
 
 def preset_lines(preset: Preset, language: str) -> Iterator[str]:

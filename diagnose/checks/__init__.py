@@ -1,0 +1,1 @@
+"""What is examined, one subject a module: findings as values, no printing."""
