@@ -6,7 +6,6 @@ A command is a function `(run, its own parameters) -> Examination`, or a corouti
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import os
@@ -92,6 +91,8 @@ def examines(command: Callable[..., Any]) -> Callable[..., None]:
         run = _run({name: given.pop(name) for name in _SHARED})
         found = command(run, **given)
         if inspect.iscoroutine(found):
+            import asyncio
+
             found = asyncio.run(found)
         conclude(run, found)
 

@@ -12,11 +12,10 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
-from relay.access.address import peer_address
 from relay.config.model import Listener, TlsMode
 from relay.intake.context import Intake
 from relay.intake.deadline import Deadline
-from relay.intake.door import Admission
+from relay.intake.door import Admission, peer_text
 from relay.intake.replies import REPLIES, reply
 from relay.intake.trouble import refused_by
 from relay.monitor import mail_log
@@ -83,7 +82,7 @@ class Connection(SMTP):
         asyncio.StreamReaderProtocol.connection_made(self, transport)
         self.transport = transport
         peername = transport.get_extra_info("peername")
-        self.peer = _plain(str(peername[0])) if peername else ""
+        self.peer = peer_text(str(peername[0])) if peername else ""
         refusal = self._admit()
         if refusal is not None:
             self._closing = True
@@ -143,8 +142,8 @@ class Connection(SMTP):
         self.transport = None
 
     async def start_tls(self) -> None:
-        """220 and the handshake, in the time of a command. Raises SessionEnded."""
-        self._deadline.wait(self._command_seconds())
+        """220 and the handshake. Raises SessionEnded."""
+        self._deadline.wait(self.intake.patience.handshake_seconds)
         with contextlib.suppress(TLSSetupException):
             await self.smtp_STARTTLS(None)
         if not self.secure:
@@ -245,9 +244,11 @@ class Connection(SMTP):
             self._deadline.wait(self._command_seconds())
             if b"\n" not in self._reader._buffer:
                 self.flush()
-                await self._writer.drain()
             try:
+                await self._writer.drain()
                 line: bytes = await self._reader.readuntil(b"\n")
+            except ConnectionError as error:
+                raise SessionEnded(str(error)) from error
             except asyncio.IncompleteReadError:
                 return None
             except asyncio.LimitOverrunError:
@@ -291,11 +292,3 @@ class Connection(SMTP):
         """Bytes after the end of DATA: the next commands."""
         if data:
             self._reader._buffer[:0] = data
-
-
-def _plain(address: str) -> str:
-    """The address as the access rules write it, or as it is."""
-    try:
-        return str(peer_address(address))
-    except ValueError:
-        return address

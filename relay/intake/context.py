@@ -19,6 +19,7 @@ class Patience:
     command_seconds: float = 300
     overload_seconds: float = 10
     data_idle_seconds: float = 300
+    handshake_seconds: float = 30  # for TLS, before anybody knows who it is
     least_bytes_per_second: float = 200
     slow_start_seconds: float = 30  # before the rate is looked at
     errors: int = 20

@@ -87,5 +87,13 @@ class Door:
         return seconds if seconds <= self.rates.longest_delay_seconds else None
 
 
+def peer_text(peer: str) -> str:
+    """A peer's address as the rules and the log write it; what is no address stays as it is."""
+    try:
+        return str(peer_address(peer))
+    except ValueError:
+        return peer
+
+
 def _most_connections(config: Config) -> int:
     return sum(listener.max_connections for listener in config.listeners)

@@ -62,10 +62,14 @@ class Listeners:
                 self._sessions.add(made)
                 return made
 
-            ssl_context = self._current[place][1] if implicit else None
-            self._servers.append(
-                await loop.create_server(session, sock=sock, backlog=_BACKLOG, ssl=ssl_context)
+            server = await loop.create_server(
+                session,
+                sock=sock,
+                backlog=_BACKLOG,
+                ssl=self._current[place][1] if implicit else None,
+                ssl_handshake_timeout=self.intake.patience.handshake_seconds if implicit else None,
             )
+            self._servers.append(server)
 
     def reload(self, config: Config) -> None:
         """Limits and STARTTLS certificates for connections from now on.

@@ -26,6 +26,9 @@ MOST_OWN_HOPS = 3
 HEADER_BYTES = 500_000
 """The header block must end within this; the spool keeps that much in one piece."""
 
+_FIELD_NAME_BYTES = 1000
+"""No field has a longer name: RFC 5322 section 2.1.1 ends a line before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arriving:
@@ -91,7 +94,8 @@ class Reception:
         """The header block is here: look for loops, add what goes in front, pass it on."""
         self._head = None
         header, rest = headers.split(head)
-        if not rest and not complete:
+        if not complete and len(rest) < _FIELD_NAME_BYTES and b"\r\n" not in rest:
+            # Nothing, or the beginning of one more field.
             raise Refused("header-too-big")
         self._refuse_loops(header)
         arriving = self._arriving

@@ -96,7 +96,6 @@ REPLIES: dict[str, Wording] = {
     "unknown-command": Wording(500, "5.5.1", "onbekende opdracht", "unknown command"),
     "not-implemented": Wording(502, "5.5.1", "wordt niet ondersteund", "not supported"),
     "line-too-long": Wording(500, "5.5.2", "de opdracht is te lang", "the command is too long"),
-    "not-ascii": Wording(500, "5.5.2", "alleen ASCII in een opdracht", "only ASCII in a command"),
     "no-argument": Wording(
         501, "5.5.4", "deze opdracht heeft geen argument", "this command takes no argument"
     ),

@@ -258,8 +258,6 @@ class Session(Connection):
         )
         return min(limit for limit in limits if limit is not None)
 
-    # --- The rest ---
-
     async def _rset_verb(self, argument: bytes) -> None:
         self.begin_again()
         self.say("ok")

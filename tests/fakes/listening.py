@@ -1,9 +1,11 @@
 """The relay's listener alone, in this process: a real spool behind it, and nothing that delivers."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import re
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Collection, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from fakes.raw_client import RawClient
+
 from relay.config.model import Client, Config, Listener, Smarthost, Spool
 from relay.intake.context import Intake, Patience
 from relay.intake.door import Door
@@ -235,10 +238,19 @@ class Listening:
         """Everything that the spool has written to the disk."""
         return b"".join(path.read_bytes() for path in sorted(self._directory.glob("spool.db*")))
 
+    def body_rows(self) -> int:
+        """How many rows of message bytes are committed, those of unfinished messages too."""
+        with contextlib.closing(sqlite3.connect(self._directory / "spool.db")) as reader:
+            return int(reader.execute("SELECT count(*) FROM body").fetchone()[0])
+
     @property
     def connections(self) -> int:
         """Connections that the door counts."""
         return self.intake.door.connections
+
+    def tasks(self) -> int:
+        """Sessions that still do something, their clients gone or not."""
+        return sum("_serve" in repr(task) for task in asyncio.all_tasks(self._loop))
 
     def _accepted(self, lanes: Collection[str]) -> None:
         self.lanes.append(set(lanes))

@@ -16,6 +16,7 @@ _PEERS = {
     "curl": ("curl", "curl"),
     "msmtp": ("msmtp", "msmtp"),
     "s-nail": ("s-nail", "s-nail"),
+    "nsd": ("nsd", "nsd"),
 }
 _FOLDERS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 
