@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from presets.reply import Reply
@@ -23,6 +24,17 @@ from relay.spool.protocol import Ledger
 
 _MARK_KEY = "secret_mark_key"
 _ALARMING_FAILURES = 4  # in a row: after about eight minutes somebody should know
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A failure of a smarthost, in plain words for the log; `alarm` when it will not pass by itself."""
+
+    by: BlockedBy
+    cause: str
+    reply: Reply | None
+    detail: str
+    alarm: bool = False
 
 
 class Blocks:
@@ -89,10 +101,8 @@ class Blocks:
         """Its last try failed, and no mail has passed since."""
         return name in self._blocks
 
-    async def failed(
-        self, smarthost: Smarthost, block: Block, detail: str, alarm: bool = False
-    ) -> None:
-        """One more failure in a row: the lane waits longer. Of `block` kind, cause and reply count.
+    async def failed(self, smarthost: Smarthost, trouble: Trouble) -> None:
+        """One more failure in a row: the lane waits longer.
 
         What fails while the lane waits already, such as another connection of it, adds nothing.
         """
@@ -104,22 +114,25 @@ class Blocks:
             old = None
         failures = (old.failures if old else 0) + 1
         until = now + smarthost_delay(failures, self._chance())
-        block = replace(block, until=until, failures=failures, since=old.since if old else now)
+        since = old.since if old else now
+        block = Block(trouble.by, until, failures, since, trouble.cause, trouble.reply)
         await self._set(smarthost.name, block)
         mail_log.paused(
             smarthost.name,
-            by=block.by.value,
-            cause=block.cause,
-            text=detail,
+            by=trouble.by.value,
+            cause=trouble.cause,
+            text=trouble.detail,
             until=until.isoformat(),
         )
-        if failures == (1 if alarm else _ALARMING_FAILURES):
-            mail_log.alert("smarthost-fails", detail, smarthost=smarthost.name)
+        if failures == (1 if trouble.alarm else _ALARMING_FAILURES):
+            mail_log.alert("smarthost-fails", trouble.detail, smarthost=smarthost.name)
 
-    async def refused(self, smarthost: Smarthost, cause: str, reply: Reply | None) -> None:
+    async def refused(self, smarthost: Smarthost, trouble: Trouble) -> None:
         """The provider refused the login: pause the account and call for help."""
-        if smarthost.account is None or self.blocked(smarthost) is not None:
-            await self.failed(smarthost, new_block(cause, reply), "login wanted", alarm=True)
+        if smarthost.account is None:
+            await self.failed(smarthost, trouble)
+            return
+        if self.blocked(smarthost) is not None:
             return
         host, username = smarthost.account
         old = self._paused.get((host, username))
@@ -128,13 +141,22 @@ class Blocks:
         delay = account_delay(refusals)
         until = None if delay is None else now + delay
         mark = await asyncio.to_thread(self._mark, smarthost)
-        account = PausedAccount(host, username, now, until, refusals, cause, reply, mark)
+        account = PausedAccount(
+            host, username, now, until, refusals, trouble.cause, trouble.reply, mark
+        )
         self._paused[(host, username)] = account
         await self._ledger.pause(account)
         for each in self._sharing(smarthost):
             await self._set(each.name, _account_block(account))
-        mail_log.paused(smarthost.name, by="account", cause=cause, reply=reply, account=username)
-        mail_log.alert("account-paused", str(reply or cause), smarthost=smarthost.name)
+        mail_log.paused(
+            smarthost.name,
+            by="account",
+            cause=trouble.cause,
+            reply=trouble.reply,
+            account=username,
+            until=None if until is None else until.isoformat(),
+        )
+        mail_log.alert("account-paused", trouble.detail, smarthost=smarthost.name)
 
     async def works(self, smarthost: Smarthost, began: datetime) -> bool:
         """Mail that was begun at `began` passed: nothing is in the way. True if something was.
@@ -206,7 +228,10 @@ class Blocks:
         """The smarthosts that log in as the same account, this one first."""
         others = (each for each in self.config.smarthosts if each.name != smarthost.name)
         shared = smarthost.account is not None
-        return [smarthost, *(each for each in others if shared and each.account == smarthost.account)]
+        return [
+            smarthost,
+            *(each for each in others if shared and each.account == smarthost.account),
+        ]
 
     def _mark(self, smarthost: Smarthost) -> str | None:
         """A keyed digest of the secret, to notice another one; None if it cannot be read."""
@@ -219,3 +244,12 @@ class Blocks:
         return hmac.new(self._mark_key, secret.encode(), hashlib.sha256).hexdigest()
 
 
+def _account_block(account: PausedAccount) -> Block:
+    return Block(
+        BlockedBy.ACCOUNT,
+        account.until,
+        account.refusals,
+        account.at,
+        account.cause,
+        account.reply,
+    )

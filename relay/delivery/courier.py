@@ -3,20 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from presets.reply import Reply
 from presets.verdict import Phase
-from relay.config.model import Config, Smarthost
-from relay.delivery.outcome import Blame, Fate, Judgement, judge_transcript
-from relay.delivery.outgoing import Batch, Loaded, address_message, batches, load, wire_body
+from relay.config.model import AuthMethod, Config, Smarthost
+from relay.delivery.outcome import Blame, Fate, Judgement, Server, acquitted, judge_transcript
+from relay.delivery.outgoing import Loaded, address_message, batches, load, refused_here, wire_body
 from relay.delivery.reports import Original, Reporter
-from relay.delivery.settling import Attempted, settle_attempt, untouched
+from relay.delivery.settling import Attempted, settle_attempt
+from relay.delivery.telling import tell
 from relay.monitor import mail_log
 from relay.smarthost.connect import STANDARD_TIMEOUTS, ConnectFailure, Connection, Timeouts
-from relay.smarthost.transaction import Outgoing, transact
+from relay.smarthost.transaction import transact
 from relay.spool.errors import SpoolError
 from relay.spool.model import Claim, Outcome, QueuedRecipient, Settlement
 from relay.spool.protocol import Spool
@@ -24,7 +26,46 @@ from relay.spool.protocol import Spool
 log = logging.getLogger(__name__)
 
 _POISON_FAULTS = 3
+_MOST_ACCUSED = 1000
 _FULL_BODY_BYTES = 100_000  # of an original that a report returns whole
+
+
+class BodyMissing(Exception):
+    """The spool has no bytes of a message that is still to be sent."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """An attempt as far as it came; what it lacks is left over for another."""
+
+    claim: Claim
+    smarthost: Smarthost
+    began: float
+    address: str | None = None
+    fates: list[tuple[QueuedRecipient, Fate]] = field(default_factory=list)
+    original: Original | None = None
+    relayed_without_dsn: bool = False
+
+    def judgement(self) -> Judgement:
+        return Judgement(tuple(fate for _, fate in self.fates))
+
+    def leave(self, fate: Fate) -> None:
+        """This became of all recipients whose turn never came."""
+        done = {queued.position for queued, _ in self.fates}
+        self.fates += [(each, fate) for each in self.claim.recipients if each.position not in done]
+
+    def acquit_the_lane(self) -> None:
+        self.fates = [(queued, acquitted(fate)) for queued, fate in self.fates]
+
+    def attempted(self, at: datetime) -> Attempted:
+        return Attempted(
+            claim=self.claim,
+            fates=self.fates,
+            at=at,
+            seconds=time.monotonic() - self.began,
+            address=self.address,
+            relayed_without_dsn=self.relayed_without_dsn,
+        )
 
 
 @dataclass(slots=True)
@@ -35,119 +76,170 @@ class Courier:
     spool: Spool
     clock: Callable[[], datetime]
     chance: Callable[[], float]
+    wake: Callable[[Collection[str]], None]
+    """Called with the lanes that got mail by a settlement."""
     timeouts: Timeouts = STANDARD_TIMEOUTS
     faults: dict[int, int] = field(default_factory=dict)
     """Own faults by message, to take one aside that always provokes one."""
+    passed: Counter[str] = field(default_factory=Counter)
+    """By smarthost, how many messages it has taken or judged."""
+    accused: dict[int, int] = field(default_factory=dict)
+    """Messages that met trouble of the whole smarthost, with `passed` at that time."""
 
     async def deliver(
         self, connection: Connection, claim: Claim, smarthost: Smarthost
-    ) -> Judgement:
-        """Attempt a claim and settle it; what the judgement blames is the caller's to heed."""
-        began = time.monotonic()
+    ) -> Judgement | None:
+        """Attempt a claim and settle it; what the judgement blames is the caller's to heed.
+
+        None: nothing was attempted, as the server had ended a connection that was used before.
+        Cancelled, or after a fault of ours, the connection is cut and the claim settled.
+        """
+        run = _Run(claim, smarthost, time.monotonic(), connection.address)
         try:
-            attempted, original, judgement = await self._attempt(connection, claim, smarthost)
-        except Exception as error:  # noqa: BLE001 - one message must not end the lane
-            connection.exchange.abort("fault")
-            return await self._fault(claim, smarthost, error, time.monotonic() - began)
-        await self._settle(attempted, original, smarthost)
+            if not await self._attempt(run, connection):
+                return None
+        except BaseException as error:
+            in_doubt = connection.dot_sent
+            connection.exchange.abort("given up")
+            await self._give_up(run, error, in_doubt)
+            if not isinstance(error, Exception):
+                raise
+            return Judgement(())
+        self._weigh(run)
+        await self._settle(run)
         self.faults.pop(claim.message, None)
-        return judgement
+        return run.judgement()
 
     async def give_back(
         self, claim: Claim, smarthost: Smarthost, failure: ConnectFailure, blame: Blame
     ) -> None:
         """Settle a claim for which there was no connection: nothing of it counts."""
-        fates = untouched(claim, failure.reply, failure.phase, blame, failure.cause)
-        attempted = Attempted(claim, fates, self.clock(), 0.0, failure.address)
-        await self._settle(attempted, None, smarthost)
+        run = _Run(claim, smarthost, time.monotonic(), failure.address)
+        run.leave(Fate(Outcome.DEFERRED, failure.phase, failure.reply, blame, failure.cause))
+        await self._settle(run)
 
-    async def _attempt(
-        self, connection: Connection, claim: Claim, smarthost: Smarthost
-    ) -> tuple[Attempted, Original | None, Judgement]:
-        began = time.monotonic()
-        loaded = await load(self.spool.queue, claim.message)
-        fates: list[tuple[QueuedRecipient, Fate]] = []
-        judgement = Judgement(())
-        if loaded is None:
-            raise SpoolError(f"message {claim.message} has no body")
-        for batch in batches(self.config, claim, smarthost):
-            if judgement.drop or judgement.worst is not None or not connection.exchange.usable:
-                fates += [(queued, _left_over(judgement)) for queued in batch.recipients]
-                continue
-            judgement = await self._send(connection, claim, batch, smarthost, loaded)
-            fates += zip(batch.recipients, judgement.fates, strict=True)
-        attempted = Attempted(
-            claim=claim,
-            fates=fates,
-            at=self.clock(),
-            seconds=time.monotonic() - began,
-            address=connection.address,
-            relayed_without_dsn=not connection.capabilities.dsn,
-        )
-        original = await self._original(claim, loaded)
-        return attempted, original, Judgement(tuple(f for _, f in fates), judgement.drop)
-
-    async def _send(
-        self,
-        connection: Connection,
-        claim: Claim,
-        batch: Batch,
-        smarthost: Smarthost,
-        loaded: Loaded,
-    ) -> Judgement:
-        outgoing, header = address_message(self.config, claim, batch, smarthost, loaded)
-        refusal = _local_refusal(outgoing, connection)
-        if refusal is not None:
-            fate = Fate(Outcome.FAILED, Phase.MAIL, refusal, cause="local")
-            return Judgement((fate,) * len(batch.recipients))
-        body = wire_body(self.spool.queue, claim.message, header, loaded)
-        transcript = await transact(connection, outgoing, body, self.timeouts)
-        judgement = judge_transcript(transcript, len(batch.recipients), smarthost.preset)
-        if judgement.drop:
-            connection.exchange.abort("the server's replies are out of order")
-        return judgement
-
-    async def _original(self, claim: Claim, loaded: Loaded) -> Original:
-        """What a report returns of the message: its header, or all of it where asked."""
-        body = None
-        if claim.envelope.ret == "FULL" and claim.bytes <= _FULL_BODY_BYTES:
-            body = loaded.rest
-        return Original(claim, loaded.header, body)
-
-    async def _fault(
-        self, claim: Claim, smarthost: Smarthost, error: Exception, seconds: float
-    ) -> Judgement:
-        """A fault of ours: the message waits; one that always provokes it is held."""
-        log.error("fault while delivering %s", claim.message, exc_info=error)
-        count = self.faults[claim.message] = self.faults.get(claim.message, 0) + 1
-        poison = count >= _POISON_FAULTS
-        fate = Fate(
-            Outcome.HELD if poison else Outcome.DEFERRED,
-            Phase.MAIL,
-            Reply(451, "4.3.0", f"fault in the relay: {type(error).__name__}"),
-            Blame.NOBODY if poison else Blame.MESSAGE,
-            "poison" if poison else "fault",
-        )
-        fates = [(queued, fate) for queued in claim.recipients]
-        await self._settle(Attempted(claim, fates, self.clock(), seconds, None), None, smarthost)
-        return Judgement(())
-
-    async def _settle(
-        self, attempted: Attempted, original: Original | None, smarthost: Smarthost
+    async def give_up(
+        self, claim: Claim, smarthost: Smarthost, error: BaseException | None
     ) -> None:
+        """Settle a claim that was not attempted after all; None: for no fault of anybody."""
+        run = _Run(claim, smarthost, time.monotonic())
+        await self._give_up(run, error, in_doubt=False)
+
+    async def _attempt(self, run: _Run, connection: Connection) -> bool:
+        """Every batch in its turn; False if the connection turned out to have ended before."""
+        claim, config = run.claim, self.config
+        loaded = await load(self.spool.queue, claim.message)
+        if loaded is None:
+            raise BodyMissing(str(claim.message))
+        run.relayed_without_dsn = not connection.capabilities.dsn
+        run.original = _original(claim, loaded)
+        for number, batch in enumerate(batches(config, claim, run.smarthost)):
+            if run.fates and (run.judgement().worst or not connection.exchange.usable):
+                break
+            outgoing, header = address_message(config, claim, batch, run.smarthost, loaded)
+            refused, outgoing, sent = refused_here(outgoing, batch, connection.capabilities)
+            run.fates += refused
+            if not sent:
+                continue
+            was_used = connection.used > 0
+            body = wire_body(self.spool.queue, claim.message, header, loaded)
+            transcript = await transact(connection, outgoing, body, self.timeouts)
+            if was_used and transcript.never_began:
+                connection.exchange.abort("ended by the server")
+                if number == 0:
+                    return False
+                break
+            server = Server(run.smarthost.preset, run.smarthost.auth is not AuthMethod.NONE)
+            judgement = judge_transcript(transcript, len(sent), server)
+            run.fates += zip(sent, judgement.fates, strict=True)
+            if judgement.drop:
+                connection.exchange.abort("the server's replies are out of order")
+        run.leave(_left_over(run.judgement()))
+        return True
+
+    def _weigh(self, run: _Run) -> None:
+        """Acquit a smarthost that passes other mail while this message meets trouble again.
+
+        A reply about one recipient can read like one about us. It must not stop all others.
+        """
+        message, name = run.claim.message, run.smarthost.name
+        judgement = run.judgement()
+        if judgement.worst is None:
+            self.accused.pop(message, None)
+            self.passed[name] += judgement.passes
+            return
+        if self.accused.setdefault(message, self.passed[name]) < self.passed[name]:
+            run.acquit_the_lane()
+        while len(self.accused) > _MOST_ACCUSED:
+            del self.accused[next(iter(self.accused))]
+
+    async def _give_up(self, run: _Run, error: BaseException | None, in_doubt: bool) -> None:
+        """Settle what an attempt came to that ended in the middle."""
+        message, phase = run.claim.message, Phase.DOT if in_doubt else Phase.MAIL
+        if error is None or not isinstance(error, Exception):
+            cause = "interrupted"
+            run.leave(Fate(Outcome.INTERRUPTED, phase, None, cause=cause, in_doubt=in_doubt))
+        else:
+            log.error("fault while delivering %s", message, exc_info=error)
+            reply = Reply(451, "4.3.0", f"fault in the relay: {type(error).__name__}")
+            if run.address is not None and self._is_poison(message, error):
+                run.leave(Fate(Outcome.HELD, phase, reply, cause="poison", in_doubt=in_doubt))
+            else:
+                fate = Fate(Outcome.DEFERRED, phase, reply, Blame.UNSURE, "fault", in_doubt)
+                run.leave(fate)
+        await self._settle(run)
+
+    def _is_poison(self, message: int, error: Exception) -> bool:
+        """True from the third fault on; a spool that cannot be read is no fault of a message."""
+        if isinstance(error, SpoolError):
+            return False
+        self.faults[message] = self.faults.get(message, 0) + 1
+        return self.faults[message] >= _POISON_FAULTS
+
+    async def _settle(self, run: _Run) -> None:
         """Record an attempt. While the disk refuses, only the record is tried again, not the mail."""
-        reporter = Reporter(self.config, self.spool.queue.new_id, smarthost)
-        settlement = settle_attempt(attempted, original, reporter, self.config, self.chance())
+        attempted, settlement = self._settlement(run)
         pause = 1.0
         while True:
             try:
-                await self.spool.queue.settle(settlement)
+                settled = await self.spool.queue.settle(settlement)
                 break
             except SpoolError as error:
                 mail_log.alert("outcome-not-recorded", str(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
-        _tell(attempted, settlement, smarthost)
+        if settled:
+            lanes = {each.lane for message, _ in settlement.dsns for each in message.placements}
+            lanes |= {each.lane for each in settlement.results if each.lane is not None}
+            self.wake(lanes - {run.claim.lane})
+            tell(attempted, settlement, run.smarthost.name)
+
+    def _settlement(self, run: _Run) -> tuple[Attempted, Settlement]:
+        """What to record. A fault in writing a report holds what would have failed unreported."""
+        reporter = Reporter(self.config, self.spool.queue.new_id, run.smarthost)
+        attempted = run.attempted(self.clock())
+        try:
+            settlement = settle_attempt(
+                attempted, run.original, reporter, self.config, self.chance()
+            )
+        except Exception as error:
+            log.exception("fault while reporting on %s", run.claim.message, exc_info=error)
+            attempted = replace(attempted, fates=list(map(_held_if_failed, run.fates)))
+            settlement = settle_attempt(attempted, None, reporter, self.config, self.chance())
+        return attempted, settlement
+
+
+def _original(claim: Claim, loaded: Loaded) -> Original:
+    """What a report returns of the message: its header, or all of it where asked."""
+    whole = claim.envelope.ret == "FULL" and claim.bytes <= _FULL_BODY_BYTES
+    return Original(claim, loaded.header, loaded.rest if whole else None)
+
+
+def _held_if_failed(pair: tuple[QueuedRecipient, Fate]) -> tuple[QueuedRecipient, Fate]:
+    queued, fate = pair
+    if fate.outcome is not Outcome.FAILED:
+        return pair
+    return queued, replace(fate, outcome=Outcome.HELD, cause="poison")
 
 
 def _left_over(judgement: Judgement) -> Fate:
@@ -156,49 +248,3 @@ def _left_over(judgement: Judgement) -> Fate:
     if worst is not None:
         return Fate(Outcome.DEFERRED, worst.phase, worst.reply, worst.blame, worst.cause)
     return Fate(Outcome.DEFERRED, Phase.MAIL, None, Blame.NOBODY, "connection-lost")
-
-
-def _local_refusal(outgoing: Outgoing, connection: Connection) -> Reply | None:
-    """What this server cannot take, known before anything is sent."""
-    limit = connection.capabilities.size_bytes
-    if limit is not None and outgoing.size_bytes > limit:
-        return Reply(552, "5.3.4", f"larger than the {limit} bytes that the smarthost takes")
-    addresses = [outgoing.reverse_path or "", *(each.address for each in outgoing.recipients)]
-    if not connection.capabilities.smtputf8 and not all(map(str.isascii, addresses)):
-        return Reply(553, "5.6.7", "the smarthost takes no address with non-ASCII letters")
-    return None
-
-
-def _tell(attempted: Attempted, settlement: Settlement, smarthost: Smarthost) -> None:
-    claim, name = attempted.claim, smarthost.name
-    by_position = {queued.position: queued.recipient.address for queued in claim.recipients}
-    for record in settlement.attempts:
-        who = [by_position[position] for position in record.recipients]
-        mail_log.attempt(
-            claim.message,
-            smarthost=name,
-            address=record.address,
-            phase=record.phase,
-            seconds=record.seconds,
-        )
-        if record.outcome is Outcome.DELIVERED:
-            mail_log.delivered(claim.message, name, who, record.reply)
-        elif record.outcome is Outcome.DEFERRED:
-            mail_log.deferred(
-                claim.message,
-                name,
-                who,
-                reply=record.reply,
-                in_doubt=record.in_doubt or None,
-                until=settlement.due_at.isoformat() if settlement.due_at else None,
-            )
-        elif record.outcome is Outcome.HELD:
-            mail_log.held(claim.message, who, smarthost=name, reply=record.reply)
-        else:
-            mail_log.failed(claim.message, who, smarthost=name, reply=record.reply)
-            if claim.is_dsn:
-                mail_log.alert("dsn-undeliverable", str(record.reply), recipients=who)
-    for message, _ in settlement.dsns:
-        to = message.envelope.recipients[0].address
-        kind = "delay" if settlement.warned else "report"
-        mail_log.dsn(message.id, claim.message, kind, to)

@@ -18,7 +18,8 @@ from relay.spool.protocol import Spool
 log = logging.getLogger(__name__)
 
 _PAGE = 500
-_SECRETS_EVERY_SECONDS = 10.0
+_WATCH_EVERY_SECONDS = 10.0
+_CLOSING_SECONDS = 5.0  # for what is under way to a smarthost that a reload removed
 
 
 class Dispatcher:
@@ -32,11 +33,11 @@ class Dispatcher:
         chance: Callable[[], float],
         timeouts: Timeouts = STANDARD_TIMEOUTS,
     ) -> None:
-        self.blocks = Blocks(spool.ledger, clock, chance)
+        self.blocks = Blocks(config, spool.ledger, clock, chance)
         self._config = config
         self._spool = spool
         self._tools = Tools(
-            courier=Courier(config, spool, clock, chance, timeouts),
+            courier=Courier(config, spool, clock, chance, self.wake, timeouts),
             blocks=self.blocks,
             pacer=Pacer(clock),
             clock=clock,
@@ -51,18 +52,20 @@ class Dispatcher:
     async def start(self) -> None:
         """Take up the ledger, put queued mail into the lanes of this configuration, deliver."""
         await self.blocks.restore()
+        await self.blocks.forget_changed_secrets()
         await self.realign()
         self._open_lanes()
-        self._watch = asyncio.create_task(self._watch_secrets())
+        self._watch = asyncio.create_task(self._watch_over())
 
     async def stop(self, seconds: float) -> None:
         """Let running attempts end for at most `seconds`."""
         if self._watch is not None:
             self._watch.cancel()
         await asyncio.gather(*(lane.stop(seconds) for lane in self._lanes.values()))
-        for task in self._tasks.values():
+        tasks = [*self._tasks.values(), *([self._watch] if self._watch else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def wake(self, lanes: Collection[str] | None = None) -> None:
         """Mail came for these lanes, or may be due in any."""
@@ -72,16 +75,14 @@ class Dispatcher:
 
     async def reload(self, config: Config) -> None:
         """Work by `config` from now on; queued mail follows its routes and credentials."""
-        self._config = config
-        self._tools.courier.config = config
+        self._config = self._tools.courier.config = self.blocks.config = config
         await self.blocks.forget_backoff()
-        await self.blocks.forget_changed_secrets(config)
+        await self.blocks.forget_changed_secrets()
         await self.realign()
-        wanted = {smarthost.name for smarthost in config.smarthosts}
-        for name in self._lanes.keys() - wanted:
-            await self._close_lane(name)
         self._open_lanes()
         self.wake()
+        gone = self._lanes.keys() - {smarthost.name for smarthost in config.smarthosts}
+        await asyncio.gather(*map(self._close_lane, gone))
 
     async def try_now(self) -> None:
         """Forget the smarthosts' waiting times; a paused account stays paused."""
@@ -94,12 +95,12 @@ class Dispatcher:
         await self.blocks.reread_accounts()
         for smarthost in self._config.smarthosts:
             if smarthost.account == (host, username):
-                await self.blocks.works(smarthost)
+                await self.blocks.resume(smarthost)
         self.wake()
 
     def blocked_names(self) -> frozenset[str]:
         """The smarthosts that new mail should avoid."""
-        return self.blocks.blocked_names(self._config)
+        return self.blocks.blocked_names()
 
     def _open_lanes(self) -> None:
         for smarthost in self._config.smarthosts:
@@ -114,7 +115,7 @@ class Dispatcher:
 
     async def _close_lane(self, name: str) -> None:
         lane, task = self._lanes.pop(name), self._tasks.pop(name)
-        await lane.stop(0)
+        await lane.stop(_CLOSING_SECONDS)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -137,15 +138,18 @@ class Dispatcher:
                     await self._spool.queue.relane(moves)
                 after = page[-1].id
 
-    async def _watch_secrets(self) -> None:
-        """A new password ends the pause of its account without anybody's command."""
+    async def _watch_over(self) -> None:
+        """What no event tells: a new password, and mail that was accepted by routes of before."""
         while True:
-            await asyncio.sleep(_SECRETS_EVERY_SECONDS)
+            await asyncio.sleep(_WATCH_EVERY_SECONDS)
             try:
-                if await self.blocks.forget_changed_secrets(self._config):
+                if await self.blocks.forget_changed_secrets():
+                    self.wake()
+                if set(await self._spool.queue.lanes_waiting()) - self._lanes.keys():
+                    await self.realign()
                     self.wake()
             except Exception:
-                log.exception("watching secrets")
+                log.exception("watching over the lanes")
 
 
 def _moves(

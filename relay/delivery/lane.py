@@ -6,13 +6,13 @@ doubt is only what was really under way.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from presets.verdict import Scope
 from relay.config.model import Smarthost
-from relay.delivery.blocks import Blocks
+from relay.delivery.blocks import Blocks, Trouble
 from relay.delivery.courier import Courier
 from relay.delivery.outcome import Blame, Judgement
 from relay.delivery.pacing import Pacer
@@ -25,9 +25,15 @@ log = logging.getLogger(__name__)
 _IDLE_SECONDS = 5.0  # a connection without mail is kept this long
 _MOST_TRANSACTIONS = 100  # on one connection
 _LONGEST_SLEEP_SECONDS = 30.0
+_FEWER_FOR = timedelta(minutes=10)
 _BLAMES = {
     Scope.ACCOUNT: Blame.ACCOUNT,
     Scope.QUOTA: Blame.QUOTA,
+}
+_BLOCKS = {
+    Blame.QUOTA: BlockedBy.QUOTA,
+    Blame.ACCOUNT: BlockedBy.ACCOUNT,
+    Blame.SMARTHOST: BlockedBy.SMARTHOST,
 }
 
 
@@ -52,7 +58,9 @@ class Lane:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _mail_came: asyncio.Event = field(default_factory=asyncio.Event)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
-    _idle: int = 0  # workers with a warm connection and nothing to send
+    _connected: int = 0  # workers with a connection
+    _idle: int = 0  # of these, those with nothing to send
+    _ceiling: tuple[int, datetime] | None = None  # fewer connections, until
     _stopping: bool = False
 
     def wake(self) -> None:
@@ -63,8 +71,8 @@ class Lane:
 
     async def run(self) -> None:
         """Work until `stop`."""
-        self._wake.set()
         while not self._stopping:
+            self._wake.clear()
             try:
                 seconds = await self._seconds_to_work()
             except SpoolError as error:
@@ -78,7 +86,6 @@ class Lane:
                     await self._wake.wait()
             except TimeoutError:
                 pass
-            self._wake.clear()
 
     async def stop(self, seconds: float) -> None:
         """Let running attempts end for at most `seconds`, then cut them off."""
@@ -95,20 +102,31 @@ class Lane:
         if self._idle or len(self._workers) >= self._most_workers():
             return _LONGEST_SLEEP_SECONDS
         now = self.tools.clock()
-        if self.tools.blocks.blocked(self.smarthost) is not None:
-            until = self.tools.blocks.until(self.smarthost)
-            left = _LONGEST_SLEEP_SECONDS if until is None else (until - now).total_seconds()
-            return min(max(left, 0.01), _LONGEST_SLEEP_SECONDS)
+        block = self.tools.blocks.blocked(self.smarthost)
+        if block is not None:
+            return _LONGEST_SLEEP_SECONDS if block.until is None else _seconds(block.until - now)
         due_at = await self.tools.courier.spool.queue.next_due(self.smarthost.name)
         if due_at is None:
             return _LONGEST_SLEEP_SECONDS
-        left = (due_at - now).total_seconds()
-        return None if left <= 0 else min(left, _LONGEST_SLEEP_SECONDS)
+        left = max(due_at - now, self._pace())
+        return _seconds(left) if left > timedelta() else None
 
     def _most_workers(self) -> int:
         """One alone finds out whether a smarthost that failed works again."""
-        name = self.smarthost.name
-        return 1 if self.tools.blocks.has_failed(name) else self.smarthost.max_connections
+        most = self.smarthost.max_connections
+        if self.tools.blocks.has_failed(self.smarthost.name):
+            return 1
+        if self._ceiling is not None and self.tools.clock() < self._ceiling[1]:
+            return min(most, self._ceiling[0])
+        return most
+
+    def _pace(self) -> timedelta:
+        """How long until the account's limit lets a message leave."""
+        return self.tools.pacer.wait(*self._pace_key())
+
+    def _pace_key(self) -> tuple[object, int | None]:
+        smarthost = self.smarthost
+        return smarthost.account or smarthost.name, smarthost.messages_per_minute
 
     def _hire(self) -> None:
         task = asyncio.create_task(self._work(), name=f"lane {self.smarthost.name}")
@@ -118,93 +136,191 @@ class Lane:
     def _dismiss(self, task: asyncio.Task[None]) -> None:
         self._workers.discard(task)
         if not task.cancelled() and task.exception() is not None:
+            # Not woken: what has just gone wrong is not tried again at once.
             log.error("worker of lane %s", self.smarthost.name, exc_info=task.exception())
+            return
         self._wake.set()
 
     async def _work(self) -> None:
         """Deliver one message after another over one connection, until nothing is left."""
-        connection: Connection | None = None
+        link = _Link(self.smarthost)
         try:
-            while not self._stopping and self.tools.blocks.blocked(self.smarthost) is None:
-                claim = await self._claim(connection is not None)
+            while not self._stopping:
+                if link.connection is not None and not link.reusable(self.smarthost):
+                    await self._part(link)
+                claim = await self._next(link)
                 if claim is None:
-                    break
-                if connection is not None and not _reusable(connection):
-                    await connection.exchange.quit()
-                    connection = None
-                connection = await self._serve(claim, connection)
-                if connection is None and self.tools.blocks.blocked(self.smarthost):
-                    break
+                    return
+                await self._deliver(claim, link)
         finally:
-            if connection is not None:
-                await connection.exchange.quit()
+            await self._part(link)
 
-    async def _claim(self, may_wait: bool) -> Claim | None:
-        """The next message; with a warm connection a little patience for one to come."""
-        queue = self.tools.courier.spool.queue
-        deadline = asyncio.get_running_loop().time() + _IDLE_SECONDS
+    async def _next(self, link: "_Link") -> Claim | None:
+        """The next message with a connection for it; None: this worker is no longer needed."""
+        if link.connection is not None:
+            return await self._claim_patiently()
+        async with self.tools.blocks.turn(self.smarthost):
+            # Only now: whoever had the turn before may have found that nothing gets through.
+            if self._connected >= self._most_workers():
+                return None
+            claim = await self._claim()
+            if claim is None or not await self._guarded(claim, self._connect(claim, link)):
+                return None
+        self._wake.set()  # where there is one there may be more: another worker looks
+        return claim
+
+    async def _claim(self) -> Claim | None:
+        """A message that is due and may leave now."""
+        tools = self.tools
+        if self._stopping or tools.blocks.blocked(self.smarthost) or self._pace() > timedelta():
+            return None
+        tools.pacer.take(*self._pace_key())
+        # The spool goes on with a claim whose worker is cancelled: it must be given back.
+        claiming = asyncio.ensure_future(tools.courier.spool.queue.claim(self.smarthost.name, 1))
+        claims: tuple[Claim, ...] = ()
+        try:
+            claims = await asyncio.shield(claiming)
+        except asyncio.CancelledError as error:
+            for claim in await claiming:
+                await tools.courier.give_up(claim, self.smarthost, error)
+            raise
+        finally:
+            if not claims:
+                tools.pacer.take(*self._pace_key(), -1)
+        return claims[0] if claims else None
+
+    async def _claim_patiently(self) -> Claim | None:
+        """The next message, with a little patience for one to come, as the connection is warm."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _IDLE_SECONDS
         while True:
             mail_came = self._mail_came
-            claims = await queue.claim(self.smarthost.name, 1)
-            if claims:
-                self._wake.set()  # where there is one there may be more: another worker looks
-                return claims[0]
-            left = deadline - asyncio.get_running_loop().time()
-            if not may_wait or left <= 0 or self._stopping:
+            claim = await self._claim()
+            left = deadline - loop.time()
+            blocked = self.tools.blocks.blocked(self.smarthost) is not None
+            if claim is not None:
+                self._wake.set()
+                return claim
+            if left <= 0 or self._stopping or blocked:
                 return None
             self._idle += 1
             try:
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(min(left, self._pace().total_seconds() or left)):
                     await mail_came.wait()
             except TimeoutError:
-                return None
+                pass
             finally:
                 self._idle -= 1
 
-    async def _serve(self, claim: Claim, connection: Connection | None) -> Connection | None:
-        """Attempt one claim; the connection if it can be used again."""
-        smarthost, tools = self.smarthost, self.tools
-        wait = tools.pacer.take(smarthost.account or smarthost.name, smarthost.messages_per_minute)
-        if wait.total_seconds() > 0:
-            await asyncio.sleep(wait.total_seconds())
-        if connection is None:
-            found = await connect(smarthost, tools.courier.config.hostname, tools.timeouts)
-            if isinstance(found, ConnectFailure):
-                await self._no_connection(claim, found)
-                return None
-            connection = found
-            await tools.blocks.learn_size(smarthost, connection.capabilities.size_bytes)
-            if await tools.blocks.works(smarthost):
-                await tools.blocks_changed()
-        judgement = await tools.courier.deliver(connection, claim, smarthost)
-        await self._heed(judgement)
-        return connection if connection.exchange.usable else None
+    async def _guarded(self, claim: Claim, work: Coroutine[None, None, bool]) -> bool:
+        """The result of `work`; where it fails, or is cancelled, the claim is not lost."""
+        try:
+            return await work
+        except BaseException as error:
+            await self.tools.courier.give_up(claim, self.smarthost, error)
+            raise
+
+    async def _connect(self, claim: Claim, link: "_Link") -> bool:
+        """Connect for this claim; where that fails it is given back."""
+        tools, smarthost = self.tools, self.smarthost
+        found = await connect(smarthost, tools.courier.config.hostname, tools.timeouts)
+        if isinstance(found, ConnectFailure):
+            await self._no_connection(claim, found)
+            return False
+        link.connection, link.smarthost = found, smarthost
+        self._connected += 1
+        return True
+
+    async def _reconnect(self, claim: Claim, link: "_Link") -> bool:
+        """A new connection for a claim whose warm one is of no use any more."""
+        await self._part(link)
+        async with self.tools.blocks.turn(self.smarthost):
+            if self.tools.blocks.blocked(self.smarthost) is not None:
+                await self.tools.courier.give_up(claim, self.smarthost, None)
+                return False
+            return await self._connect(claim, link)
+
+    async def _part(self, link: "_Link") -> None:
+        connection, link.connection = link.connection, None
+        if connection is not None:
+            self._connected -= 1
+            await connection.exchange.quit()
+
+    async def _deliver(self, claim: Claim, link: "_Link") -> None:
+        """Attempt one claim, if need be over a new connection."""
+        judgement: Judgement | None = None
+        while judgement is None:
+            assert link.connection is not None
+            if link.connection.used and not link.reusable(self.smarthost):
+                # The server ended it while it was idle, or a reload changed where mail goes.
+                if not await self._guarded(claim, self._reconnect(claim, link)):
+                    return
+                continue
+            began, used = self.tools.clock(), link.connection.used
+            judgement = await self.tools.courier.deliver(link.connection, claim, link.smarthost)
+            if judgement is None:
+                continue
+            # A message whose recipients are divided counts as so many messages.
+            more = link.connection.used - used - 1
+            self.tools.pacer.take(*self._pace_key(), max(more, 0))
+            await self._heed(judgement, link, began)
 
     async def _no_connection(self, claim: Claim, failure: ConnectFailure) -> None:
-        blame = _BLAMES.get(failure.scope, Blame.SMARTHOST)
-        await self.tools.courier.give_back(claim, self.smarthost, failure, blame)
-        if blame is Blame.ACCOUNT:
-            await self.tools.blocks.refused(self.smarthost, failure.cause, failure.reply)
-        else:
-            by = BlockedBy.QUOTA if blame is Blame.QUOTA else BlockedBy.SMARTHOST
-            await self.tools.blocks.failed(
-                self.smarthost, by, failure.cause, failure.reply, failure.detail
-            )
-        await self.tools.blocks_changed()
-
-    async def _heed(self, judgement: Judgement) -> None:
-        """What a judgement blames on the smarthost or the account holds up the lane."""
-        worst = judgement.worst
-        if worst is None:
+        smarthost, tools = self.smarthost, self.tools
+        if self._connected and failure.reply is not None and failure.reply.transient:
+            # The others work: it wants fewer of them at once.
+            self._ceiling = self._connected, tools.clock() + _FEWER_FOR
+            await tools.courier.give_up(claim, smarthost, None)
+            self.wake()
             return
-        if worst.blame is Blame.ACCOUNT:
-            await self.tools.blocks.refused(self.smarthost, worst.cause, worst.reply)
-        else:
-            by = BlockedBy.QUOTA if worst.blame is Blame.QUOTA else BlockedBy.SMARTHOST
+        blame = _BLAMES.get(failure.scope, Blame.SMARTHOST)
+        await tools.courier.give_back(claim, smarthost, failure, blame)
+        alarm = failure.scope in (Scope.TLS, Scope.SERVICE) and not _passing(failure)
+        trouble = Trouble(_BLOCKS[blame], failure.cause, failure.reply, failure.detail, alarm)
+        await self._block(smarthost, blame, trouble)
+
+    async def _heed(self, judgement: Judgement, link: "_Link", began: datetime) -> None:
+        """What a judgement says about the lane: something is in the way, or nothing is."""
+        worst, tools, connection = judgement.worst, self.tools, link.connection
+        assert connection is not None
+        if worst is not None:
             detail = str(worst.reply or worst.cause)
-            await self.tools.blocks.failed(self.smarthost, by, worst.cause, worst.reply, detail)
+            trouble = Trouble(_BLOCKS[worst.blame], worst.cause, worst.reply, detail)
+            await self._block(link.smarthost, worst.blame, trouble)
+        elif judgement.passes:
+            await tools.blocks.learn_size(link.smarthost, connection.capabilities.size_bytes)
+            if await tools.blocks.works(link.smarthost, began):
+                await tools.blocks_changed()
+
+    async def _block(self, smarthost: Smarthost, blame: Blame, trouble: Trouble) -> None:
+        if blame is Blame.ACCOUNT:
+            await self.tools.blocks.refused(smarthost, trouble)
+        else:
+            await self.tools.blocks.failed(smarthost, trouble)
         await self.tools.blocks_changed()
 
 
-def _reusable(connection: Connection) -> bool:
-    return connection.exchange.usable and connection.used < _MOST_TRANSACTIONS
+@dataclass(slots=True)
+class _Link:
+    """A worker's connection, and the smarthost it was made for."""
+
+    smarthost: Smarthost
+    connection: Connection | None = None
+
+    def reusable(self, smarthost: Smarthost) -> bool:
+        """Good for another message to `smarthost`, which a reload may have changed."""
+        connection = self.connection
+        return (
+            connection is not None
+            and connection.exchange.usable
+            and connection.used < _MOST_TRANSACTIONS
+            and self.smarthost == smarthost
+        )
+
+
+def _passing(failure: ConnectFailure) -> bool:
+    return failure.reply is not None and failure.reply.transient
+
+
+def _seconds(left: timedelta) -> float:
+    return min(max(left.total_seconds(), 0.01), _LONGEST_SLEEP_SECONDS)

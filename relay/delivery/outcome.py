@@ -63,10 +63,6 @@ class Judgement:
         """The smarthost gave an answer about the message itself: nothing is in mail's way."""
         return self.worst is None and any(fate.blame is not Blame.UNSURE for fate in self.fates)
 
-    def acquitting_the_lane(self) -> "Judgement":
-        """The same, where the lane's other mail passes: the message waits by itself."""
-        return Judgement(tuple(map(_unsure, self.fates)), self.drop)
-
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -103,7 +99,7 @@ def judge_transcript(transcript: Transcript, recipients: int, server: Server) ->
         if not reply.positive:
             fate = judge_reply(reply, Phase.RCPT, server)
             # Where it takes others, neither the server nor our account stands in the way.
-            fates[index] = _unsure(fate) if accepted else fate
+            fates[index] = acquitted(fate) if accepted else fate
     return Judgement(tuple(fates), drop)
 
 
@@ -156,7 +152,8 @@ def _fate_of_broken(transcript: Transcript, server: Server) -> Fate:
     return Fate(Outcome.DEFERRED, phase, None, Blame.UNSURE, "connection-lost")
 
 
-def _unsure(fate: Fate) -> Fate:
+def acquitted(fate: Fate) -> Fate:
+    """The same where other mail passes: not the lane waits, but the message by itself."""
     return replace(fate, blame=Blame.UNSURE) if fate.blame in OF_THE_LANE else fate
 
 

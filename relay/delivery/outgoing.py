@@ -1,15 +1,19 @@
 """A message as it leaves: its header edited by the sender policy, its body untouched."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from presets.reply import Reply
+from presets.verdict import Phase
 from relay.config.model import Config, SenderPolicy, Smarthost
+from relay.delivery.outcome import Fate
 from relay.delivery.reports import null_path
 from relay.delivery.route import find_path, sender_policy
 from relay.message import headers
 from relay.message.policy import apply
+from relay.smarthost.capabilities import Capabilities
 from relay.smarthost.transaction import Outgoing
-from relay.spool.model import Claim, QueuedRecipient
+from relay.spool.model import Claim, Outcome, QueuedRecipient
 from relay.spool.protocol import Queue
 
 
@@ -71,7 +75,8 @@ def address_message(
             recipients=tuple(queued.recipient for queued in batch.recipients),
             size_bytes=claim.bytes - len(loaded.header) + len(header),
             body_8bit=envelope.body_8bit,
-            smtputf8=envelope.smtputf8,
+            # The sender policy may have brought in an address that the client did not declare.
+            smtputf8=envelope.smtputf8 or not (reverse_path or "").isascii(),
             ret=envelope.ret,
             envid=envelope.envid,
         ),
@@ -89,3 +94,25 @@ async def wire_body(
         if not first:
             yield piece
         first = False
+
+
+def refused_here(
+    outgoing: Outgoing, batch: Batch, capabilities: Capabilities
+) -> tuple[list[tuple[QueuedRecipient, Fate]], Outgoing, tuple[QueuedRecipient, ...]]:
+    """What this server cannot take, known before anything is sent; the envelope of the rest.
+
+    8-bit text goes as it is also to a server without 8BITMIME: nothing is ever re-encoded.
+    """
+    limit, refused = capabilities.size_bytes, set[int]()
+    reply = Reply(553, "5.6.7", "the smarthost takes no address with non-ASCII letters")
+    if limit is not None and outgoing.size_bytes > limit:
+        reply = Reply(552, "5.3.4", f"larger than the {limit} bytes that the smarthost takes")
+        refused = {each.position for each in batch.recipients}
+    elif not capabilities.smtputf8 and not (outgoing.reverse_path or "").isascii():
+        refused = {each.position for each in batch.recipients}
+    elif not capabilities.smtputf8:
+        refused = {e.position for e in batch.recipients if not e.recipient.address.isascii()}
+    fate = Fate(Outcome.FAILED, Phase.MAIL, reply, cause="local")
+    fates = [(each, fate) for each in batch.recipients if each.position in refused]
+    sent = tuple(each for each in batch.recipients if each.position not in refused)
+    return fates, replace(outgoing, recipients=tuple(each.recipient for each in sent)), sent

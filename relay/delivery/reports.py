@@ -122,6 +122,8 @@ class Reporter:
             )
             meaning, steps = explanation.meaning, explanation.steps
             status = fate.reply.enhanced or f"{fate.reply.code // 100}.0.0"
+            if fate.cause == "lifetime":
+                status = "4.4.7"  # RFC 3463 section 3.5: delivery time expired
         return DsnRecipient(
             address=recipient.address,
             status=status,

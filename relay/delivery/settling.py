@@ -1,15 +1,16 @@
 """From the fates of an attempt to what the spool records. Pure but for the reports' ids."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from presets.reply import Reply
 from presets.verdict import Phase
 from relay.config.model import Config
-from relay.delivery.outcome import Blame, Fate
+from relay.delivery.outcome import OF_THE_LANE, OF_THE_MESSAGE, Blame, Fate
 from relay.delivery.reports import Original, Report, Reporter
-from relay.delivery.schedule import message_delay
+from relay.delivery.route import choose_lane, find_path
+from relay.delivery.schedule import message_delay, smarthost_delay
 from relay.spool.model import (
     AttemptRecord,
     Claim,
@@ -50,18 +51,29 @@ def settle_attempt(
     claim, now = attempted.claim, attempted.at
     fates = [(queued, _at_lifetime(fate, claim, now)) for queued, fate in attempted.fates]
     waits = [fate for _, fate in fates if fate.outcome is Outcome.DEFERRED]
-    counts = any(fate.blame is Blame.MESSAGE for fate in waits)
+    counts = any(fate.blame in OF_THE_MESSAGE for fate in waits)
     reports, warned = _reports(attempted, fates, original, reporter, config)
     return Settlement(
         claim=claim,
         at=now,
-        results=tuple(_result(queued, fate) for queued, fate in fates),
+        results=tuple(_result(claim, queued, fate, config) for queued, fate in fates),
         attempts=_records(attempted, fates),
-        due_at=now + message_delay(claim.tries + 1, chance) if counts else None,
+        due_at=_due_at(claim, now, waits, chance),
         counts=counts,
         warned=warned,
         dsns=reports,
     )
+
+
+def _due_at(claim: Claim, now: datetime, waits: Sequence[Fate], chance: float) -> datetime | None:
+    """By its own schedule; behind other mail where the lane must wait; else as it was."""
+    if any(fate.blame in OF_THE_MESSAGE for fate in waits):
+        return now + message_delay(claim.tries + 1, chance)
+    # In case it is this message after all that provokes the trouble, what comes while the lane
+    # waits goes first.
+    after_connecting = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT)
+    met = any(fate.blame in OF_THE_LANE and fate.phase in after_connecting for fate in waits)
+    return now + smarthost_delay(1, 1.0) if met else None
 
 
 def _at_lifetime(fate: Fate, claim: Claim, now: datetime) -> Fate:
@@ -71,10 +83,10 @@ def _at_lifetime(fate: Fate, claim: Claim, now: datetime) -> Fate:
     if fate.blame is Blame.MESSAGE:
         text = f"lifetime over; last reply: {fate.reply}" if fate.reply else "lifetime over"
         return Fate(Outcome.FAILED, fate.phase, Reply(554, "5.4.7", text), cause="lifetime")
-    return Fate(Outcome.HELD, fate.phase, fate.reply, cause="lifetime")
+    return replace(fate, outcome=Outcome.HELD, blame=Blame.NOBODY, cause="lifetime")
 
 
-def _result(queued: QueuedRecipient, fate: Fate) -> RecipientResult:
+def _result(claim: Claim, queued: QueuedRecipient, fate: Fate, config: Config) -> RecipientResult:
     match fate.outcome:
         case Outcome.DELIVERED:
             return RecipientResult(queued.position, State.DELIVERED, fate.reply)
@@ -85,7 +97,18 @@ def _result(queued: QueuedRecipient, fate: Fate) -> RecipientResult:
             reason = reasons.get(fate.cause, HeldFor.SENDER)
             return RecipientResult(queued.position, State.HELD, fate.reply, reason)
         case _:
-            return RecipientResult(queued.position, State.QUEUED, fate.reply)
+            lane = _lane(claim, queued, config)
+            return RecipientResult(queued.position, State.QUEUED, fate.reply, lane=lane)
+
+
+def _lane(claim: Claim, queued: QueuedRecipient, config: Config) -> str:
+    """Where it waits from now on: a reload during the attempt may have changed the routes."""
+    names = {smarthost.name for smarthost in config.smarthosts}
+    if queued.pinned in names:
+        return str(queued.pinned)
+    sender, address = claim.envelope.reverse_path, queued.recipient.address
+    path = find_path(config, claim.client, sender, address)
+    return claim.lane if claim.lane in path.smarthosts else choose_lane(path, ())
 
 
 def _records(attempted: Attempted, fates: Fates) -> tuple[AttemptRecord, ...]:
@@ -135,9 +158,3 @@ def _reports(
         found.append(reporter.delay(original, late, now))
         warned = True
     return tuple(report for report in found if report is not None), warned
-
-
-def untouched(claim: Claim, reply: Reply | None, phase: Phase, blame: Blame, cause: str) -> Fates:
-    """Fates for an attempt that never reached the message: everything waits as before."""
-    fate = Fate(Outcome.DEFERRED, phase, reply, blame, cause)
-    return [(queued, fate) for queued in claim.recipients]

@@ -284,8 +284,9 @@ def _step_failed(phase: Phase, error: Exception, provider: str | None = None) ->
     if isinstance(cause, ssl.SSLCertVerificationError):
         detail = f"certificate: {cause.verify_message}"
         return _failed(Phase.STARTTLS, "certificate-not-trusted", detail, Scope.TLS)
-    if _is_tls_trouble(error):
-        return _failed(Phase.STARTTLS, "tls-failed", sanitise(str(cause)), Scope.TLS)
+    # A server that cannot agree on TLS often just hangs up: its alert, if any, is lost on the way.
+    if phase is Phase.STARTTLS or _is_tls_trouble(error):
+        return _failed(Phase.STARTTLS, "tls-failed", sanitise(str(cause) or str(error)), Scope.TLS)
     detail = sanitise(f"{phase.value}: {error or type(error).__name__}")
     return _failed(phase, "connection-lost", detail)
 

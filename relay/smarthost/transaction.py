@@ -54,6 +54,13 @@ class Transcript:
         return any(reply.positive for reply in self.recipients)
 
     @property
+    def never_began(self) -> bool:
+        """The server was gone, or leaving, before it answered anything."""
+        if self.mail is not None:
+            return self.mail.code == 421
+        return self.broken is not None
+
+    @property
     def in_doubt(self) -> bool:
         """The final dot was sent and its reply never came."""
         return self.broken is not None and self.phase is Phase.DOT
@@ -116,17 +123,20 @@ async def _clean_up(connection: Connection, timeouts: Timeouts, transcript: Tran
     exchange = connection.exchange
     if transcript.dot is not None:
         return
-    if transcript.data is not None and transcript.data.code == 354:
-        # The server goes ahead without any recipient. A dot would end the message (RFC 2920
-        # section 3.1), but what such a server does with it nobody knows.
-        exchange.abort("354 without a recipient")
+    if transcript.data is not None and not (transcript.data.transient or transcript.data.permanent):
+        # It goes ahead without any recipient, or is out of step. A dot would end the message (RFC
+        # 2920 section 3.1), but what such a server does with it nobody knows.
+        exchange.abort("DATA was answered out of order")
         return
     if transcript.mail is None or not transcript.mail.positive:
         return
     try:
-        await exchange.command(b"RSET", timeouts.command)
+        reset = await exchange.command(b"RSET", timeouts.command)
     except ExchangeLost as error:
         exchange.abort(str(error))
+    else:
+        if not reset.positive:
+            exchange.abort("RSET was refused")
 
 
 async def _envelope_at_once(
