@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from diagnose.commands import presets
+from diagnose.commands.auth import auth
+from diagnose.commands.connect import connect
+from diagnose.commands.dkim import dkim
+from diagnose.commands.dmarc import dmarc
 from diagnose.commands.explain import explain
+from diagnose.commands.send import send
+from diagnose.commands.spf import spf
+from diagnose.commands.tls import tls
 from diagnose.options import locale_language
 from relay import __version__
 
@@ -24,7 +31,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(explain)
+for command in (connect, tls, auth, spf, dmarc, dkim, explain, send):
+    app.command()(command)
 app.add_typer(presets.app)
 
 

@@ -68,7 +68,7 @@ class Offline:
 
     async def retry_smarthosts(self) -> None:
         for lane in (await self._ledger.lanes()).values():
-            if lane.block is not None and lane.block.by is BlockedBy.SMARTHOST:
+            if lane.block is not None and lane.block.by is not BlockedBy.ACCOUNT:
                 await self._ledger.unblock(lane.name)
 
     async def access_changed(self) -> None:

@@ -80,7 +80,8 @@ async def test_an_idle_connection_that_was_ended_costs_no_attempt(
 async def test_a_421_on_a_new_connection_slows_the_lane_and_burns_no_attempt(
     tmp_path: Path,
 ) -> None:
-    with Smarthost(Behaviour({"MAIL": Action(reply="421 4.7.0 busy", drop="after")})) as fake:
+    # It stays open: a reset, for what was sent along with MAIL, may overtake the reply.
+    with Smarthost(Behaviour({"MAIL": "421 4.7.0 busy"})) as fake:
         async with Rig(tmp_path, [rig_smarthost(fake)]) as rig:
             await accept_many(rig, 3)
             for failures in (1, 2, 3):

@@ -334,6 +334,7 @@ async def test_one_mechanism_is_tried_once(
         found = await attempt(entry(fake, authority, tmp_path))
         assert isinstance(found, Connection) is right
         (session,) = fake.sessions
+        await asyncio.to_thread(fake.wait_until, lambda: bool(session.ended))
         assert session.verbs.count("AUTH") == 1
         assert [login.mechanism for login in session.logins] == [chosen]
 
