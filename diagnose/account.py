@@ -55,6 +55,14 @@ class Chosen:
     config: Config | None = None
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def server(self) -> str:
+        """What the next command is to be given as its TARGET."""
+        host = self.smarthost.host
+        host = f"[{host}]" if ":" in host else host
+        of_preset = self.config is None and self.smarthost.preset is not None
+        return self.target if of_preset else f"{host}:{self.smarthost.port}"
+
 
 def from_server(
     text: str, login: Login, tls: str | None, run: Run, default_port: int = _SUBMISSION_PORT

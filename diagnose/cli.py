@@ -16,6 +16,7 @@ from diagnose.commands.dkim import dkim
 from diagnose.commands.dmarc import dmarc
 from diagnose.commands.explain import explain
 from diagnose.commands.send import send
+from diagnose.commands.sender import sender
 from diagnose.commands.spf import spf
 from diagnose.commands.tls import tls
 from diagnose.options import locale_language
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (connect, tls, auth, spf, dmarc, dkim, explain, send):
+for command in (connect, tls, auth, spf, dmarc, dkim, sender, explain, send):
     app.command()(command)
 app.add_typer(presets.app)
 

@@ -58,7 +58,10 @@ class Step:
 
 @dataclass(slots=True)
 class Dialogue:
-    """What happened. Either `connection` is ready for MAIL, or `failure` says why there is none."""
+    """What happened. Either `connection` is ready for MAIL, or `failure` says why there is none.
+
+    `timed_out`: the server fell silent on the way. `secret` is the password, for masking only.
+    """
 
     steps: list[Step] = field(default_factory=list)
     mechanisms_offered: tuple[str, ...] = ()
@@ -66,6 +69,7 @@ class Dialogue:
     login_reply: Reply | None = None
     connection: Connection | None = None
     failure: ConnectFailure | None = None
+    timed_out: bool = False
     secret: str | None = field(default=None, repr=False)
 
     def reply(self, code: int, message: str) -> Reply:
@@ -194,6 +198,9 @@ class _Observed(aiosmtplib.SMTP):
             return response
         except SMTPResponseException as error:
             reply = self._dialogue.reply(error.code, error.message) if error.code > 0 else None
+            raise
+        except TimeoutError:
+            self._dialogue.timed_out = True
             raise
         finally:
             self._dialogue.note(name, started, reply)

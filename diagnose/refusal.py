@@ -55,7 +55,7 @@ def no_connection(dialogue: Dialogue, chosen: Chosen, language: Language) -> Fin
     where: dict[str, Any] = {
         "host": smarthost.host,
         "port": smarthost.port,
-        "target": chosen.target,
+        "target": chosen.server,
     }
     if failure.reply is not None:
         if failure.phase is not Phase.AUTH:
@@ -73,7 +73,7 @@ def no_connection(dialogue: Dialogue, chosen: Chosen, language: Language) -> Fin
     if failure.cause == "no-common-mechanism":
         offered = ", ".join(dialogue.mechanisms_offered) or "-"
         return finding("auth/no-mechanism", Severity.ERROR, language, offered=offered, **where)
-    if failure.scope is Scope.TLS:
+    if failure.scope is Scope.TLS and not dialogue.timed_out:
         place = _UNSAFE.get(failure.cause, "auth/tls-failed")
         return finding(place, Severity.ERROR, language, **where)
     where |= {"phase": failure.phase.value}

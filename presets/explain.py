@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 
-from presets.knowledge import LANGUAGES, Kind, knowledge
-from presets.matching import INNER, Match, find
-from presets.reply import TEXT_LIMIT, Reply, sanitise
+from presets.knowledge import LANGUAGES, Entry, Kind, knowledge
+from presets.matching import Match, find
+from presets.pattern import compiled
+from presets.reply import Reply
 from presets.verdict import OURS, Explanation, Phase, Retry, Scope, Verdict
 
-__all__ = ["Explanation", "Phase", "Retry", "Scope", "Verdict", "explain", "judge"]
-
-_PASTE_LIMIT = 20_000
-# "The server response was: 5.7.57 Client not authenticated": no basic code. An IP address is none.
-_BARE_ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)", re.ASCII)
+__all__ = [
+    "Explanation",
+    "Phase",
+    "Retry",
+    "Scope",
+    "Verdict",
+    "explain",
+    "explain_text",
+    "judge",
+    "old_advice",
+]
 
 # In these phases a smarthost may pass on what the recipient's server told it.
 _PASSED_ON = {
@@ -21,6 +28,8 @@ _PASSED_ON = {
     Phase.DATA: Scope.MESSAGE,
     Phase.DOT: Scope.MESSAGE,
 }
+_OLD_ADVICE = "old-advice"
+_MOST_ADVICE_CHARACTERS = 10_000
 _SECOND_HAND = re.compile(
     r"\bhost \S{1,255} said|\bin reply to\b|\bresponse to\b|\bremote (?:mail )?(?:server|host)\b"
     r"|\bsaid: [45]\d\d|\bcall-?out\b",
@@ -42,22 +51,61 @@ def explain(
     by its wording. Never raises for whatever text.
     """
     if isinstance(reply, str):
-        reply = Reply.parse(reply) or _plain(reply)
+        return explain_text(reply, provider=provider, phase=phase, language=language)[0]
     match = find(reply, provider, phase)
     verdict = _verdict(match, reply, phase)
+    return _explanation(match.entry, verdict, _provider(match, provider), language)
+
+
+def explain_text(
+    text: str,
+    *,
+    provider: str | None = None,
+    phase: Phase | None = None,
+    language: str = "en",
+) -> tuple[Explanation, Reply]:
+    """The explanation of a pasted text, and the reply in it that is explained.
+
+    Of several replies the first one that is known counts, then the first refusal, then a
+    program's own message. What the text tells of the phase is heeded where `phase` is None.
+    """
+    from presets.paste import passages  # who only judges replies never needs it
+
+    matches = [(find(each.reply, provider, phase or each.phase), each) for each in passages(text)]
+    match, passage = min(matches, key=lambda each: _order(each[0]))
+    scope = _scope(match, passage.reply, phase)
+    if phase is None and passage.phase is not None:
+        # Who speaks is not told: that the words were passed on must not be concluded from it.
+        scope = match.entry.scope_at.get(passage.phase, scope)
     entry = match.entry
-    if language not in LANGUAGES:
-        language = "en"
-    return Explanation(
-        cause=verdict.cause,
-        scope=verdict.scope,
-        retry=verdict.retry,
-        provider=_provider(match, provider),
-        meaning=entry.meaning[language],
-        steps=entry.steps[language],
-        known=verdict.known,
-        source=entry.source,
-    )
+    verdict = Verdict(entry.cause, scope, _retry(match), entry.known)
+    return _explanation(entry, verdict, _provider(match, provider), language), match.reply
+
+
+def old_advice(text: str, *, language: str = "en") -> Explanation | None:
+    """What replaced the first piece of outdated advice that `text` holds, beside its reply."""
+    from presets.paste import cleaned
+
+    line = " ".join(cleaned(text).split())[:_MOST_ADVICE_CHARACTERS]
+    for entry in knowledge().entries:
+        if entry.family == _OLD_ADVICE and entry.pattern and compiled(entry.pattern).search(line):
+            verdict = Verdict(entry.cause, entry.scope, entry.retry or Retry.NEVER, True)
+            return _explanation(entry, verdict, None, language)
+    return None
+
+
+def _order(match: Match) -> tuple[int, int]:
+    """Which match of a pasted text counts: the lowest. Old advice yields to a program's message."""
+    reply, known = match.reply, match.entry.known
+    if known and (reply.enhanced or reply.transient or reply.permanent):
+        return 0, 0
+    if reply.transient or reply.permanent:
+        return 1, 0
+    if known:
+        return 2, -match.entry.kind
+    if reply.enhanced:
+        return 3, 0
+    return (4, 0) if reply.code else (5, 0)
 
 
 def judge(reply: Reply, *, provider: str | None = None, phase: Phase | None = None) -> Verdict:
@@ -65,15 +113,21 @@ def judge(reply: Reply, *, provider: str | None = None, phase: Phase | None = No
     return _verdict(find(reply, provider, phase), reply, phase)
 
 
-def _plain(text: str) -> Reply:
-    """Text that does not start with a reply code: a program's message, or a reply quoted in one."""
-    text = sanitise(text, _PASTE_LIMIT)
-    if len(text) > TEXT_LIMIT and (inner := INNER.search(text)):
-        # A long bounce: keep the part around the reply that it quotes.
-        text = text[max(0, inner.start() - TEXT_LIMIT // 4) :]
-    text = text[:TEXT_LIMIT]
-    enhanced = _BARE_ENHANCED.search(text)
-    return Reply(0, enhanced[0] if enhanced else None, text)
+def _explanation(
+    entry: Entry, verdict: Verdict, provider: str | None, language: str
+) -> Explanation:
+    if language not in LANGUAGES:
+        language = "en"
+    return Explanation(
+        cause=verdict.cause,
+        scope=verdict.scope,
+        retry=verdict.retry,
+        provider=provider,
+        meaning=entry.meaning[language],
+        steps=entry.steps[language],
+        known=verdict.known,
+        source=entry.source,
+    )
 
 
 def _verdict(match: Match, reply: Reply, phase: Phase | None) -> Verdict:
@@ -100,12 +154,13 @@ def _scope(match: Match, reply: Reply, phase: Phase | None) -> Scope:
 def _retry(match: Match) -> Retry:
     """The entry's retry; the class of the basic code decides where the entry is silent or differs."""
     entry, reply = match.entry, match.reply
-    by_class = Retry.NEVER if reply.positive or reply.permanent else Retry.LATER
+    permanent = reply.permanent or (not reply.code and (reply.enhanced or "").startswith("5"))
+    by_class = Retry.NEVER if reply.positive or permanent else Retry.LATER
     if entry.retry is None:
         return by_class
     if not entry.known:
         # Of the RFC meanings only those about login and encryption outweigh "try again later".
-        sure = entry.scope in (Scope.ACCOUNT, Scope.TLS) or reply.permanent
+        sure = entry.scope in (Scope.ACCOUNT, Scope.TLS) or permanent
         return entry.retry if sure else by_class
     if match.same_class or entry.retry is Retry.AFTER_CHANGE:
         return entry.retry

@@ -187,4 +187,6 @@ def _inner(reply: Reply) -> Iterator[Reply]:
     inside = list(INNER.finditer(reply.text))
     for at in reversed(inside[-_INNER_LIMIT:]):
         code = at[1] or at[3]
-        yield Reply.of(int(code), [reply.text[at.start(2) if at[1] else at.end() :].lstrip(" -:")])
+        yield Reply.of(
+            int(code), [reply.text[at.start(2) if at[1] else at.end() :].lstrip(" -:)]'\"")]
+        )

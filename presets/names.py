@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from presets.facts import Text
 from presets.model import Endpoint, Preset
+from presets.reply import sanitise
 from presets.topics import OldHosts
 
 _BLANK = re.compile(r"<[^<>]+>")
@@ -18,8 +19,9 @@ class UnknownPreset(LookupError):
         self.name = name
         self.nearest = nearest
         meant = ", ".join(nearest)
-        en = f'"{name}" is no known preset. '
-        nl = f'"{name}" is geen bekende preset. '
+        shown = sanitise(name, 80)
+        en = f'"{shown}" is no known preset. '
+        nl = f'"{shown}" is geen bekende preset. '
         if nearest:
             en += f"Nearest: {meant}. "
             nl += f"Lijkt op: {meant}. "

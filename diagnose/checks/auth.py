@@ -55,7 +55,7 @@ async def obstacle_to(
         return None
     if login_is_oauth2(smarthost):
         return finding(
-            "auth/oauth2", Severity.UNKNOWN, language, host=smarthost.host, target=chosen.target
+            "auth/oauth2", Severity.UNKNOWN, language, host=smarthost.host, target=chosen.server
         )
     if chosen.config is None or force:
         return None

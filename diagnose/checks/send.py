@@ -99,16 +99,15 @@ async def _transact(
     """One command after the other, so that each has a time of its own; then goodbye."""
     exchange, seconds = connection.exchange, circumstances.timeout_seconds
     try:
-        taken = await _envelope(dialogue, connection, mail, seconds, result)
-        if taken:
+        if await _envelope(dialogue, connection, mail, seconds, result):
             await _content_of(dialogue, connection, mail, seconds, result)
     except ExchangeLost as error:
-        result.broken = str(error)
-    finally:
-        if exchange.usable:
-            await exchange.quit(min(seconds, _PARTING_SECONDS))
-        else:
-            exchange.abort("done")
+        parting = exchange.parting_reply
+        result.broken = str(error) if parting is None else f"{error}: {dialogue.masked(parting)}"
+    except BaseException:
+        exchange.abort("given up")  # a QUIT might stand in the middle of the message
+        raise
+    await exchange.quit(min(seconds, _PARTING_SECONDS))
 
 
 async def _envelope(
@@ -192,7 +191,7 @@ def _content(result: Result, chosen: Chosen, language: Language) -> Document:
 
 
 def _findings(result: Result, mail: Mail, chosen: Chosen, language: Language) -> list[Finding]:
-    where = {"host": chosen.smarthost.host, "target": chosen.target}
+    where = {"host": chosen.smarthost.host, "target": chosen.server}
     findings = []
     if result.final is not None:
         findings.append(

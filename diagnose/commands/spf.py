@@ -82,7 +82,7 @@ def _coverage(keys: dict[str, Any], run: Run) -> Table:
         )
         for row in keys["coverage"]
     ]
-    return Table(tuple(say("spf/headings", run.language).split("|")), rows)
+    return Table(tuple(say("spf-table/headings", run.language).split("|")), rows)
 
 
 def _lines(keys: dict[str, Any], run: Run) -> Iterator[str]:
@@ -92,10 +92,14 @@ def _lines(keys: dict[str, Any], run: Run) -> Iterator[str]:
 
     used = keys["lookups"]
     shown = sanitise(keys["record"], 4000) if keys["record"] else "-"
-    yield say("spf/record-line", run.language) + " " + shown
-    yield say("spf/lookups-line", run.language, dns=used["dns"], void=used["void"])
+    yield say("spf-table/record-line", run.language) + " " + shown
+    yield say("spf-table/lookups-line", run.language, dns=used["dns"], void=used["void"])
     suggestion = keys["suggestion"]
     if suggestion:
-        verified = "spf/suggestion-verified" if suggestion["verified"] else "spf/suggestion-line"
+        verified = (
+            "spf-table/suggestion-verified"
+            if suggestion["verified"]
+            else "spf-table/suggestion-line"
+        )
         yield say(verified, run.language) + " " + sanitise(suggestion["record"], 4000)
     yield ""

@@ -8,14 +8,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from presets.explain import Phase, explain
+from presets.explain import Phase, explain, judge
 from presets.reply import Reply
+from presets.verdict import Scope
 from relay.config.model import Client, Config
 from relay.spool.ids import id_text
 from relay.spool.model import (
     AdoptedDevice,
     AttemptView,
     Block,
+    Failure,
+    History,
     MessageView,
     PausedAccount,
     RecipientView,
@@ -146,6 +149,41 @@ def block_document(block: Block | None) -> Document:
         "cause": block.cause if block else None,
         "reply": reply_document(block.reply) if block else None,
     }
+
+
+def history_document(history: History, provider: str | None) -> Document:
+    """Until when a smarthost took mail, and the first refusal since that is not about one message.
+
+    `worked_until` is null where no delivery is remembered, `failing_since` where none failed since.
+    """
+    failures = (each for each in history.failures if not _of_one_message(each, provider))
+    first = next(failures, None)
+    failure: Document | None = None
+    if first is not None:
+        failure = {
+            "at": time_text(first.at),
+            "phase": first.phase,
+            "address": first.address,
+            "reply": reply_document(first.reply),
+        }
+    return {
+        "worked_until": time_text(history.delivered_at),
+        "worked_address": history.address,
+        "failing_since": failure["at"] if failure else None,
+        "first_failure": failure,
+    }
+
+
+def _of_one_message(failure: Failure, provider: str | None) -> bool:
+    """Says nothing about the smarthost: an unknown recipient, a message that is too large."""
+    reply = failure.reply
+    if reply is None or not reply.code:
+        return False
+    phase = Phase(failure.phase) if failure.phase in _PHASES else None
+    scope = judge(reply, provider=provider, phase=phase).scope
+    # X.7.X is security and policy (RFC 3463 section 3.8), such as SPF: that meets every message.
+    policy = (reply.enhanced or "").split(".")[1:2] == ["7"]
+    return scope is Scope.RECIPIENT or (scope is Scope.MESSAGE and not policy)
 
 
 def pause_document(account: PausedAccount | None) -> Document:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from relay.config.model import Config
 from relay.control import documents
 from relay.control.documents import Document
+from relay.delivery.sightings import Seen, read_seen
 from relay.spool.errors import SpoolError
-from relay.spool.model import BlockedBy, Lane, PausedAccount, Totals
+from relay.spool.model import BlockedBy, History, Lane, PausedAccount, Totals
 from relay.spool.protocol import Spool
 
 OLDEST_WAIT = timedelta(hours=1)
@@ -23,12 +24,14 @@ async def health(spool: Spool, config: Config, now: datetime) -> Document:
         totals = await spool.queue.totals()
         lanes = await spool.ledger.lanes()
         paused = await spool.ledger.paused()
+        names = _names(config, totals)
+        pasts = {name: await _past(spool, name) for name in names}
     except SpoolError as error:
         return {**room, "problems": [{"id": "spool-failing", "detail": str(error)}]}
     return {
         **_counts(totals, now),
         **room,
-        "smarthosts": _smarthosts(config, totals, lanes),
+        "smarthosts": _smarthosts(config, totals, lanes, pasts),
         "problems": [
             *_account_problems(paused),
             *_smarthost_problems(config, lanes),
@@ -72,17 +75,31 @@ def _seconds_since(at: datetime | None, now: datetime) -> int:
     return 0 if at is None else max(0, round((now - at).total_seconds()))
 
 
-def _smarthosts(config: Config, totals: Totals, lanes: dict[str, Lane]) -> list[Document]:
+def _names(config: Config, totals: Totals) -> list[str]:
     names = [smarthost.name for smarthost in config.smarthosts]
     # A lane that the configuration lost still has mail to show.
-    names += sorted(name for name in totals.by_lane if name and name not in names)
+    return names + sorted(name for name in totals.by_lane if name and name not in names)
+
+
+async def _past(spool: Spool, name: str) -> tuple[History, Seen | None]:
+    return await spool.queue.history(name), await read_seen(spool.ledger, name)
+
+
+def _smarthosts(
+    config: Config,
+    totals: Totals,
+    lanes: dict[str, Lane],
+    pasts: dict[str, tuple[History, Seen | None]],
+) -> list[Document]:
     return [
         {
             "name": name,
             "queued": totals.by_lane.get(name, 0),
             **documents.block_document(lanes[name].block if name in lanes else None),
+            **documents.history_document(history, documents.provider_of(config, name)),
+            "seen": seen,
         }
-        for name in names
+        for name, (history, seen) in pasts.items()
     ]
 
 

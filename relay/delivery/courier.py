@@ -212,7 +212,7 @@ class Courier:
             lanes = {each.lane for message, _ in settlement.dsns for each in message.placements}
             lanes |= {each.lane for each in settlement.results if each.lane is not None}
             self.wake(lanes - {run.claim.lane})
-            tell(attempted, settlement, run.smarthost.name)
+            tell(attempted, settlement, run.smarthost, self.config.language)
 
     def _settlement(self, run: _Run) -> tuple[Attempted, Settlement]:
         """What to record. A fault in writing a report holds what would have failed unreported."""

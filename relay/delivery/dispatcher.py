@@ -11,6 +11,7 @@ from relay.delivery.courier import Courier
 from relay.delivery.lane import Lane, Tools
 from relay.delivery.pacing import Pacer
 from relay.delivery.route import choose_lane, find_path
+from relay.delivery.sightings import Sightings
 from relay.smarthost.connect import STANDARD_TIMEOUTS, Timeouts
 from relay.spool.model import MessageView, RecipientView, State
 from relay.spool.protocol import Spool
@@ -40,6 +41,7 @@ class Dispatcher:
             courier=Courier(config, spool, clock, chance, self.wake, timeouts),
             blocks=self.blocks,
             pacer=Pacer(clock),
+            sightings=Sightings(spool.ledger, clock),
             clock=clock,
             blocks_changed=self._fail_over,
             timeouts=timeouts,

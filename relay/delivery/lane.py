@@ -16,6 +16,7 @@ from relay.delivery.blocks import Blocks, Trouble
 from relay.delivery.courier import Courier
 from relay.delivery.outcome import Blame, Judgement
 from relay.delivery.pacing import Pacer
+from relay.delivery.sightings import Sightings
 from relay.smarthost.connect import STANDARD_TIMEOUTS, ConnectFailure, Connection, Timeouts, connect
 from relay.spool.errors import SpoolError
 from relay.spool.model import BlockedBy, Claim
@@ -44,6 +45,7 @@ class Tools:
     courier: Courier
     blocks: Blocks
     pacer: Pacer
+    sightings: Sightings
     clock: Callable[[], datetime]
     blocks_changed: Callable[[], Awaitable[None]]  # failover may want to move mail
     timeouts: Timeouts = STANDARD_TIMEOUTS
@@ -229,6 +231,7 @@ class Lane:
             return False
         link.connection, link.smarthost = found, smarthost
         self._connected += 1
+        await tools.sightings.note(smarthost.name, found)
         return True
 
     async def _reconnect(self, claim: Claim, link: "_Link") -> bool:

@@ -266,3 +266,23 @@ class Totals:
     held: int
     oldest_queued_at: datetime | None
     by_lane: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt that delivered to none of those it was for."""
+
+    at: datetime
+    outcome: Outcome
+    phase: str | None
+    reply: Reply | None
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A lane's last attempt that delivered, and the first ones after it that did not, in order."""
+
+    delivered_at: datetime | None = None
+    address: str | None = None  # where it was delivered
+    failures: tuple[Failure, ...] = ()

@@ -15,6 +15,7 @@ from relay.spool.model import (
     Block,
     Claim,
     HeldFor,
+    History,
     Lane,
     MessageView,
     NewMessage,
@@ -120,6 +121,9 @@ class Queue(Protocol):
 
     async def totals(self) -> Totals:
         """Counts for the status."""
+
+    async def history(self, lane: str) -> History:
+        """Until when `lane` delivered, and what failed since, among the last 100,000 attempts."""
 
 
 class Ledger(Protocol):

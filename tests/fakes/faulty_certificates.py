@@ -24,7 +24,9 @@ def issued(
     """
     leaf = authority.issue_cert(*(names or LOOPBACK_NAMES), **keys)
     blobs = leaf.cert_chain_pems if whole_chain else leaf.cert_chain_pems[:1]
-    return _written(directory, b"".join(each.bytes() for each in blobs), leaf.private_key_pem.bytes())
+    return _written(
+        directory, b"".join(each.bytes() for each in blobs), leaf.private_key_pem.bytes()
+    )
 
 
 def self_signed(

@@ -12,14 +12,14 @@ import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
+from fakes.zone_records import Zones, kind_of, plain
 
-_LONGEST_CHAIN = 20
 _SMALLEST_UDP_BYTES = 512
 
 
@@ -65,33 +65,6 @@ class Question:
     tcp: bool
 
 
-@dataclass(slots=True)
-class _Zones:
-    """All records, by name in lower case without the final dot, and type."""
-
-    records: dict[str, dict[str, list[RR]]] = field(default_factory=dict)
-
-    def add(self, text: str) -> None:
-        for record in RR.fromZone(text):
-            kinds = self.records.setdefault(_plain(record.rname), {})
-            kinds.setdefault(_kind(record.rtype), []).append(record)
-
-    def at(self, name: str) -> Mapping[str, list[RR]] | None:
-        """The records of a name; none where only names below it exist; None where nothing does."""
-        if name in self.records:
-            return self.records[name]
-        if any(known.endswith(f".{name}") for known in self.records):
-            return {}
-        labels = name.split(".")
-        for cut in range(1, len(labels)):
-            above = ".".join(labels[cut:])
-            if f"*.{above}" in self.records:
-                return self.records[f"*.{above}"]
-            if above in self.records:
-                return None  # the closest name that exists has no wildcard
-        return None
-
-
 class NameServer:
     """Answers on `host`:`port` from `start` to `stop`. `faults` may change at any time.
 
@@ -105,7 +78,7 @@ class NameServer:
         self.port = 0
         self.faults = dict(faults or {})
         self.stopping = threading.Event()
-        self._zones = _Zones()
+        self._zones = Zones()
         self._questions: list[Question] = []
         self._lock = threading.Lock()
         self._servers: list[socketserver.BaseServer] = []
@@ -198,7 +171,7 @@ class NameServer:
     def answer(self, data: bytes, *, tcp: bool) -> bytes | None:
         """The message to send back, None for silence."""
         request = DNSRecord.parse(data)
-        question = Question(_plain(request.q.qname), _kind(request.q.qtype), tcp)
+        question = Question(plain(request.q.qname), kind_of(request.q.qtype), tcp)
         with self._lock:
             self._questions.append(question)
         fault = self._fault(question)
@@ -237,28 +210,12 @@ class NameServer:
             reply.add_answer(*RR.fromZone(fault.records))
         elif fault.kind != "no-data":
             with self._lock:
-                found = [*self._found(question)]
+                found = [*self._zones.find(question.name, question.rdtype)]
             known = [each for each in found if each is not None]
             reply.add_answer(*known)
             if None in found:
                 reply.header.rcode = RCODE.NXDOMAIN
         return reply
-
-    def _found(self, question: Question) -> Iterator[RR | None]:
-        """The records, aliases first; None at the end where the name does not exist."""
-        name = question.name
-        for _ in range(_LONGEST_CHAIN):
-            kinds = self._zones.at(name)
-            if kinds is None:
-                yield None
-                return
-            wanted = kinds.get(question.rdtype, [])
-            alias = [] if wanted else kinds.get("CNAME", [])
-            for record in wanted or alias:
-                yield RR(name, record.rtype, record.rclass, record.ttl, record.rdata)
-            if not alias:
-                return
-            name = _plain(alias[0].rdata.label)
 
 
 class _Udp(socketserver.ThreadingUDPServer):
@@ -320,11 +277,3 @@ def _options(request: DNSRecord) -> list[Any]:
 
 def _family(host: str) -> Any:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _plain(name: object) -> str:
-    return str(name).lower().rstrip(".")
-
-
-def _kind(number: int) -> str:
-    return str(QTYPE.get(number))

@@ -38,7 +38,11 @@ class Nsd:
         (directory / "nsd.conf").write_text(_configuration(directory, self.port), encoding="ascii")
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -63,13 +67,12 @@ class Nsd:
             stderr=subprocess.DEVNULL,
         )
         end = time.monotonic() + _READY_SECONDS
-        while not self._answers():
-            if self._server.poll() is not None or time.monotonic() > end:
-                self.stop()
+        while (code := self._code()) != 0:
+            # It answers when it is ready, and with an error only where it cannot read the zone.
+            if code or self._server.poll() is not None or time.monotonic() > end:
                 log = self._directory / "nsd.log"
-                raise RuntimeError(
-                    f"nsd does not answer\n{log.read_text() if log.exists() else ''}"
-                )
+                told = log.read_text("utf-8", "replace") if log.exists() else ""
+                raise RuntimeError(f"nsd does not answer\n{told}")
 
     def stop(self) -> None:
         """Ends it; harmless when already stopped."""
@@ -84,17 +87,17 @@ class Nsd:
         (self._directory / "root.zone").write_text(_ROOT + zone, encoding="ascii")
         self.start()
 
-    def _answers(self) -> bool:
+    def _code(self) -> int | None:
+        """The response code of an answer about the root; None where none comes."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.settimeout(0.1)
             try:
                 probe.connect(("127.0.0.1", self.port))
                 probe.send(_PROBE)
-                reply = probe.recv(512)
+                return probe.recv(512)[3] & 0x0F
             except OSError:
-                time.sleep(0.02)  # noqa: TID251 - a refusal comes at once, and nsd says nothing
-                return False
-        return reply[:2] == _PROBE[:2] and reply[3] & 0x0F == 0
+                time.sleep(0.02)  # noqa: TID251 -- a refusal comes at once, and nothing tells when it is ready
+                return None
 
 
 def _configuration(directory: Path, port: int) -> str:

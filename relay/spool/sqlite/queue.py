@@ -11,6 +11,7 @@ from relay.spool.model import (
     Acted,
     Claim,
     HeldFor,
+    History,
     MessageView,
     NewMessage,
     Settlement,
@@ -120,6 +121,9 @@ class SqliteQueue:
 
     async def totals(self) -> Totals:
         return await self._reader.run(views.totals)
+
+    async def history(self, lane: str) -> History:
+        return await self._reader.run(lambda connection: views.history(connection, lane))
 
     async def ids(self, held_for: HeldFor | None = None, address: str | None = None) -> list[int]:
         def query(connection: sqlite3.Connection) -> list[int]:

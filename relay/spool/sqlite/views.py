@@ -8,7 +8,9 @@ from typing import Any
 
 from relay.spool.model import (
     AttemptView,
+    Failure,
     HeldFor,
+    History,
     MessageView,
     Outcome,
     RecipientView,
@@ -75,6 +77,21 @@ def totals(connection: sqlite3.Connection) -> Totals:
         held=connection.execute(SQL["count_held"]).fetchone()[0],
         oldest_queued_at=optional_time(connection.execute(SQL["oldest_queued"]).fetchone()[0]),
         by_lane=by_lane,
+    )
+
+
+def history(connection: sqlite3.Connection, lane: str) -> History:
+    """The last attempt of `lane` that delivered, and those after it that did not."""
+    delivered = connection.execute(SQL["last_delivered"], (lane,)).fetchone()
+    number, at, address = delivered or (0, None, None)
+    failures = connection.execute(SQL["failures_after"], (number, lane)).fetchall()
+    return History(
+        delivered_at=optional_time(at),
+        address=address,
+        failures=tuple(
+            Failure(from_micros(when), Outcome(outcome), phase, to_reply(*reply), where)
+            for when, outcome, phase, *reply, where in failures
+        ),
     )
 
 

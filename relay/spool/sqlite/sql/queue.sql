@@ -130,6 +130,17 @@ LEFT JOIN lane l ON l.name = q.lane WHERE q.message = ? ORDER BY q.due_at
 SELECT at, seconds, lane, address, phase, recipients, reply_code, reply_enhanced, reply_text,
   outcome, in_doubt FROM attempt WHERE message = ? ORDER BY id
 
+-- name: last_delivered
+SELECT id, at, address FROM attempt
+WHERE id > (SELECT max(id) FROM attempt) - 100000 AND lane = ? AND outcome = 'delivered'
+ORDER BY id DESC LIMIT 1
+
+-- name: failures_after
+SELECT at, outcome, phase, reply_code, reply_enhanced, reply_text, address FROM attempt
+WHERE id > max(?, (SELECT max(id) FROM attempt) - 100000) AND lane = ?
+  AND outcome IN ('deferred', 'held', 'failed')
+ORDER BY id LIMIT 20
+
 -- name: hold_recipients
 UPDATE recipient SET state = 'held', held_for = 'operator' WHERE message = ? AND state = 'queued'
 

@@ -1,0 +1,153 @@
+"""What the relay knows of its smarthosts: asked of a running one, looked up in a stopped one's file.
+
+Strictly read-only: the file of a stopped relay is opened without a right to write. The addresses of
+recipients are taken out of what servers said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from diagnose.blocking import in_thread
+from diagnose.finding import Document
+from relay.config.model import Config
+from relay.control.client import ApiError, RemoteDesk, Silent, Unreachable
+from relay.control.documents import history_document, provider_of, time_text
+from relay.control.errors import Declined
+from relay.control.token import read_address, read_token
+
+_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@]+@[^\s<>()\[\],;:\"'@]+")
+_FROM_SPOOL = ("queued", "held", "oldest_queued_at")
+_PER_SMARTHOST = (
+    *("name", "queued", "blocked_by", "blocked_since", "cause", "reply"),
+    *("worked_until", "worked_address", "failing_since", "first_failure", "seen"),
+)
+
+
+class StateUnknown(Exception):
+    """The relay, or its file, gave no answer; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayState:
+    """`running` None: it cannot be told. `ran` False: there is no spool at all."""
+
+    running: bool | None
+    ran: bool
+    content: Document
+
+    @property
+    def version(self) -> str | None:
+        """Of the process that runs."""
+        found = self.content.get("version")
+        return found if isinstance(found, str) else None
+
+    def smarthost(self, name: str) -> Document:
+        """What is known of one; empty where nothing is."""
+        entries = self.content.get("smarthosts", [])
+        return next((each for each in entries if each["name"] == name), {})
+
+
+async def relay_state(config: Config, seconds: float) -> RelayState:
+    """The state of the relay that works by `config`. Raises StateUnknown."""
+    spool = config.spool.path
+    if spool is None:
+        raise StateUnknown("no spool on this machine")
+    try:
+        found = await _ask(config, spool, seconds)
+        if found is None:
+            found = await in_thread(lambda: _in_file(config, spool), seconds)
+    except (ApiError, Declined, Silent, OSError, sqlite3.Error, TimeoutError, ValueError) as error:
+        raise StateUnknown(f"{type(error).__name__}: {error}") from error
+    content = _without_strangers(found.content, set(_own_addresses(config)))
+    return RelayState(found.running, found.ran, content)
+
+
+async def _ask(config: Config, spool: Path, seconds: float) -> RelayState | None:
+    """What the running relay answers; None where none runs that can be asked."""
+    address = read_address(spool)
+    if address is None:
+        return None
+    desk = RemoteDesk(address, read_token(spool), config.web.certificate)
+    try:
+        found: Document = await in_thread(lambda: asyncio.run(desk.status()), seconds)
+    except Unreachable:
+        return None  # it ended without taking its address back
+    smarthosts = [{key: each.get(key) for key in _PER_SMARTHOST} for each in found["smarthosts"]]
+    kept = {key: found.get(key) for key in ("version", "started_at", *_FROM_SPOOL)}
+    return RelayState(True, True, {**kept, "smarthosts": smarthosts})
+
+
+def _in_file(config: Config, spool: Path) -> RelayState:
+    # Without its page a relay that runs leaves no address.
+    running = False if config.web.enabled else None
+    if not spool.exists():
+        return RelayState(running, False, {"smarthosts": []})
+    with closing(_open(spool)) as connection:
+        return RelayState(running, True, _content(connection, config))
+
+
+def _open(spool: Path) -> sqlite3.Connection:
+    # Without a log of unfinished writes the file is whole, and SQLite need not make one.
+    whole = "" if spool.with_name(f"{spool.name}-wal").exists() else "&immutable=1"
+    uri = f"{spool.absolute().as_uri()}?mode=ro{whole}"
+    return sqlite3.connect(uri, uri=True, timeout=5)
+
+
+def _content(connection: sqlite3.Connection, config: Config) -> Document:
+    from relay.delivery.sightings import parse_seen, seen_key
+    from relay.spool.sqlite import views
+    from relay.spool.sqlite.ledger import SQL
+
+    totals = views.totals(connection)
+    smarthosts = []
+    for name in [each.name for each in config.smarthosts]:
+        noted = connection.execute(SQL["setting"], (seen_key(name),)).fetchone()
+        history = views.history(connection, name)
+        entry: Document = {
+            **dict.fromkeys(_PER_SMARTHOST),
+            "name": name,
+            "queued": totals.by_lane.get(name, 0),
+            **history_document(history, provider_of(config, name)),
+            "seen": parse_seen(noted[0]) if noted else None,
+        }
+        smarthosts.append(entry)
+    return {
+        "version": None,
+        "started_at": None,
+        "queued": totals.queued,
+        "held": totals.held,
+        "oldest_queued_at": time_text(totals.oldest_queued_at),
+        "smarthosts": smarthosts,
+    }
+
+
+def _own_addresses(config: Config) -> Iterator[str]:
+    """The addresses that the relay logs in with and sends as."""
+    policies = [config.sender, *(each.sender for each in config.smarthosts)]
+    yield from (each.address for each in policies if each is not None and each.address)
+    for smarthost in config.smarthosts:
+        yield smarthost.username or ""
+        yield from smarthost.allowed_senders
+
+
+def _without_strangers(value: Any, own: set[str]) -> Any:
+    """`value` with every mail address in it replaced that is not one of `own`."""
+    if isinstance(value, str):
+        return _ADDRESS.sub(lambda found: found[0] if found[0] in own else "***", value)
+    if isinstance(value, dict):
+        return {key: _without_strangers(each, own) for key, each in value.items()}
+    return [_without_strangers(each, own) for each in value] if isinstance(value, list) else value
+
+
+def moment(text: str | None) -> datetime | None:
+    """The time of a document; None where there is none."""
+    return None if text is None else datetime.fromisoformat(text)
