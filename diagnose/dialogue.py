@@ -7,7 +7,6 @@ and `-6` say.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 import socket
@@ -17,7 +16,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import aiosmtplib
 from aiosmtplib.errors import SMTPResponseException
 from aiosmtplib.response import SMTPResponse
 
@@ -29,9 +27,21 @@ from presets.reply import Reply
 from presets.verdict import Scope
 from relay.access.address import is_private, peer_address
 from relay.config.model import Smarthost, TlsMode
-from relay.smarthost import connect as relay_connect
-from relay.smarthost.connect import ConnectFailure, Connection, Timeouts
+from relay.smarthost.connect import ConnectFailure, Connection
+from relay.smarthost.dial import dial_one
 from relay.smarthost.exchange import Exchange
+from relay.smarthost.steps import (
+    Client,
+    StepFailed,
+    cut,
+    failed,
+    greet,
+    holds,
+    log_in,
+    secure,
+    tls_context,
+    transport_of,
+)
 
 T = TypeVar("T")
 
@@ -114,44 +124,37 @@ async def open_dialogue(
 ) -> Dialogue:
     """Resolve, dial, secure and log in, once. `hostname` is our name in EHLO."""
     seconds = circumstances.timeout_seconds
-    timeouts = Timeouts(dial=seconds, greeting=seconds, command=seconds)
     dialogue = Dialogue()
     client: _Observed | None = None
     address = ""
     try:
-        context = relay_connect._tls_context(smarthost)
+        context = tls_context(smarthost)
         found = await _timed(dialogue, "dns", _resolve(smarthost, circumstances))
         sock, address = await _timed(dialogue, "connect", _dial(smarthost, found, seconds))
         client = _observed(dialogue, context, smarthost, sock)
         client.local_hostname, client.timeout = hostname, seconds
         circumstances.talk(f"... {smarthost.host}:{smarthost.port} {address}")
-        await relay_connect._greet(client, timeouts)
-        capabilities = await relay_connect._secure(client, smarthost, context)
-        await relay_connect._log_in(client, smarthost)
-        transport = relay_connect._transport(client)
+        await greet(client, seconds)
+        capabilities = await secure(client, smarthost, context)
+        await log_in(client, smarthost)
+        transport = transport_of(client)
         dialogue.connection = Connection(Exchange(transport), capabilities, address)
-    except relay_connect._StepFailed as error:
+    except StepFailed as error:
         reply = error.failure.reply and dialogue.masked(error.failure.reply)
         dialogue.failure = replace(error.failure, address=address or None, reply=reply)
     finally:
         if client is not None and dialogue.connection is None:
-            relay_connect._cut(client)
+            cut(client)
     return dialogue
 
 
-class _Observed(aiosmtplib.SMTP):
+class _Observed(Client):
     """aiosmtplib's client, each of its steps noted."""
 
     def __init__(self, dialogue: Dialogue, context: ssl.SSLContext | None, **settings: Any) -> None:
         super().__init__(tls_context=context, **settings)
         self._dialogue = dialogue
         self._handshakes = _noting_handshakes(context) if context else []
-
-    def close(self) -> None:
-        # aiosmtplib parts politely after a time-out, and waits for a server that does not answer.
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
-        super().close()
 
     async def connect(self, **given: Any) -> SMTPResponse:
         started = time.perf_counter()
@@ -262,13 +265,13 @@ async def _resolve(smarthost: Smarthost, circumstances: Circumstances) -> list[A
     found = await look_up(smarthost.host, circumstances)
     if found.problem is not None:
         detail = " ".join(filter(None, (f"{smarthost.host}: {found.problem}", found.detail)))
-        raise relay_connect._failed(Phase.CONNECT, "name-not-resolved", detail)
+        raise failed(Phase.CONNECT, "name-not-resolved", detail)
     if smarthost.tls is not TlsMode.NONE:
         return list(found.addresses)
     private = [each for each in found.addresses if is_private(peer_address(each.text))]
     if not private:
         detail = f"{smarthost.host} has a public address; nothing goes there without TLS"
-        raise relay_connect._failed(Phase.CONNECT, "public-without-tls", detail, Scope.TLS)
+        raise failed(Phase.CONNECT, "public-without-tls", detail, Scope.TLS)
     return private
 
 
@@ -282,14 +285,14 @@ async def _dial(
         target = (address.text, smarthost.port)
         try:
             kind = (family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            return await relay_connect._dial_one(kind, target, seconds), address.text
+            return await dial_one(kind, target, seconds), address.text
         except (OSError, TimeoutError) as error:
             problems.append(f"{address.text}: {str(error) or 'timed out'}")
     where = f"port {smarthost.port} of {smarthost.host}"
     detail = f"{where} does not answer ({'; '.join(problems)})"
-    raise relay_connect._failed(Phase.CONNECT, "connection-failed", detail)
+    raise failed(Phase.CONNECT, "connection-failed", detail)
 
 
 def _without(word: str, secret: bytes) -> str:
     """The word, or asterisks where it is the password in base64."""
-    return "***" if relay_connect._holds(word, secret) else word
+    return "***" if holds(word, secret) else word

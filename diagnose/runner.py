@@ -61,7 +61,12 @@ async def run_checks(checks: Sequence[Check], circumstances: Circumstances) -> l
     tasks = [asyncio.create_task(_run(check, circumstances)) for check in checks]
     if not tasks:
         return []
-    _, late = await asyncio.wait(tasks, timeout=limit)
+    try:
+        _, late = await asyncio.wait(tasks, timeout=limit)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        raise
     for task in late:
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -97,6 +97,8 @@ class Knowledge:
     family_of: Mapping[str, str]
     marks: tuple[tuple[str, str], ...]
     """(lower-case literal, family): such a literal anywhere in a reply gives the family away."""
+    whole_families: frozenset[str] = frozenset()
+    """Families whose name is no preset's: named alone, it stands for all of them."""
 
 
 @cache
@@ -114,6 +116,7 @@ def load(folder: Path) -> Knowledge:
     entries: list[Entry] = []
     family_of: dict[str, str] = {}
     marks: list[tuple[str, str]] = []
+    whole: set[str] = set()
     for path in sorted(folder.glob("*.toml")):
         if path.name == _CAUSES:
             continue
@@ -125,10 +128,11 @@ def load(folder: Path) -> Knowledge:
                 raise KnowledgeError(f"{path.name}, [families]: {family} is named twice")
             family_of |= dict.fromkeys((family, *table.get("presets", ())), family)
             marks += [(mark.lower(), family) for mark in table.get("marks", ())]
+            whole |= {family} - set(table.get("presets", ()))
         for number, table in enumerate(document.get("reply", ()), 1):
             where = f"{path.name}, reply {number} ({table.get('pattern', table.get('cause'))})"
             entries.append(_entry(table, document, causes, where))
-    return Knowledge(tuple(entries), family_of, tuple(marks))
+    return Knowledge(tuple(entries), family_of, tuple(marks), frozenset(whole))
 
 
 def _read(path: Path) -> dict[str, Any]:

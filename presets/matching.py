@@ -172,7 +172,8 @@ def _applies(entry: Entry, subject: _Subject) -> bool:
     if not entry.only_for or subject.provider in entry.only_for:
         return True
     # A family's own name, or its mark in the text, stands for all its presets.
-    return subject.family == entry.family and subject.provider in (None, entry.family)
+    whole = subject.provider is None or subject.provider in knowledge().whole_families
+    return whole and subject.family == entry.family
 
 
 def _same_class(entry: Entry, reply: Reply) -> bool:

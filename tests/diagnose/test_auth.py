@@ -241,7 +241,7 @@ def test_a_public_address_without_tls_is_not_even_dialled(secret: Path) -> None:
 def test_in_the_office_a_login_in_clear_is_refused(
     secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.smarthost.connect._is_loopback", lambda _: False)
+    monkeypatch.setattr("relay.smarthost.steps._is_loopback", lambda _: False)
     users = {USERNAME: PASSWORD}
     with Smarthost(Behaviour(users=users, login_without_tls=True)) as fake:
         options = ("--username", USERNAME, "--password-file", secret, "--tls", "none", "--json")

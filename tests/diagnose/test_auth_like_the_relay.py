@@ -1,6 +1,8 @@
 """What diagnose sees on the way to a server is what the relay itself would meet there."""
 
+import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,8 @@ async def test_diagnose_meets_what_the_relay_meets(
             assert dialogue.connection.capabilities == relay.capabilities
             for connection in (relay, dialogue.connection):
                 await connection.exchange.quit(1)
-        fake.wait_until(lambda: all(session.ended for session in fake.sessions))
+        ended = partial(fake.wait_until, lambda: all(each.ended for each in fake.sessions))
+        await asyncio.to_thread(ended)
         ours, theirs = (session.commands for session in fake.sessions)
         assert ours == theirs
     assert PASSWORD not in repr(dialogue)
