@@ -15,6 +15,7 @@ from diagnose.commands.connect import connect
 from diagnose.commands.dkim import dkim
 from diagnose.commands.dmarc import dmarc
 from diagnose.commands.explain import explain
+from diagnose.commands.report import report
 from diagnose.commands.send import send
 from diagnose.commands.sender import sender
 from diagnose.commands.spf import spf
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (connect, tls, auth, spf, dmarc, dkim, sender, explain, send):
+for command in (connect, tls, auth, spf, dmarc, dkim, sender, explain, send, report):
     app.command()(command)
 app.add_typer(presets.app)
 

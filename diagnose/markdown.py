@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from diagnose.finding import Finding, Table
+from diagnose.finding import Examination, Finding, Table
 from diagnose.page import Page
 from presets.reply import sanitise
 
-if TYPE_CHECKING:
-    from diagnose.finding import Examination
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~<>&-])")
+_MARKUP = re.compile(r"[\\`*_\[\]|~<>&$]")
+_LINE_START = re.compile(
+    r"\d{1,9}(?=[.)](?:\s|$))|(?=[-+=#])"
+)  # a heading, a rule, an item of a list
 _LONGEST = 4000
 
 
@@ -40,7 +39,11 @@ def _lines(page: Page) -> Iterator[str]:
 
 def plain(text: object) -> str:
     """`text` as one line without any meaning to Markdown."""
-    return _MARKUP.sub(r"\\\1", sanitise(str(text), _LONGEST))
+    escaped = _MARKUP.sub(r"\\\g<0>", sanitise(str(text), _LONGEST))
+    start = _LINE_START.match(escaped)
+    if start is None:
+        return escaped
+    return f"{start[0]}\\{escaped[start.end() :]}"
 
 
 def _finding(finding: Finding) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,14 +51,21 @@ async def report_config(
     """Everything about the relay's configuration, its own past included."""
     language = circumstances.language
     states: list[RelayState] = []
+    addresses: dict[str, tuple[str, ...]] = {}
+
+    async def look(host: str, own: Circumstances) -> None:
+        addresses[host] = tuple(each.text for each in (await look_up(host, own)).addresses)
 
     async def state(own: Circumstances) -> Examination:
+        hosts = {each.host for each in config.smarthosts}
+        await asyncio.gather(*(look(host, own) for host in hosts))
         try:
-            states.append(await relay_state(config, own.timeout_seconds))
+            found = await relay_state(config, own.timeout_seconds)
         except StateUnknown as error:
             told = finding("report/relay-unknown", Severity.UNKNOWN, language, reason=str(error))
             return Examination("relay status", str(config.path), [told])
-        return _of_state(states[0], config, language)
+        states.append(found)
+        return _of_state(found, config, language)
 
     target = str(config.path)
     parts = [Part("relay status", target, state), *parts_of_config(config, wishes, language)]
@@ -65,10 +73,9 @@ async def report_config(
     pasts: list[Past] = []
     for smarthost in config.smarthosts if states else ():
         own = [each.document() for each in done if each.part.smarthost == smarthost.name]
-        addresses = (await look_up(smarthost.host, circumstances)).addresses
         now = Now(
             certificate_now(iter(own)),
-            tuple(each.text for each in addresses),
+            addresses.get(smarthost.host, ()),
             states[0].version or relay.__version__,
         )
         pasts.append(past_of(smarthost, states[0], now, language))
@@ -147,7 +154,10 @@ def _of_state(state: RelayState, config: Config, language: Language) -> Examinat
         version = state.version or "-"
         found.append(finding("report/relay-running", Severity.OK, language, version=version))
     content = {"running": state.running, **state.content}
-    return Examination("relay status", path, found, content)
+    keys = ("name", "queued", "worked_until", "failing_since", "blocked_by")
+    rows = [[each.get(key) for key in keys] for each in state.content.get("smarthosts", [])]
+    shown = Table(tuple(say("report/headings-state", language).split("|")), rows)
+    return Examination("relay status", path, found, content, [shown] if rows else [])
 
 
 def _of_past(past: Past, language: Language) -> Iterable[Finding]:
@@ -172,7 +182,7 @@ def _failing(past: Past, until: str, language: Language) -> Finding:
     said, explanation = failure["reply"], failure["explanation"]
     reply = Reply(said["code"], said["enhanced"], said["text"]) if said else None
     told = finding(
-        "report/failing",
+        "report/failing" if past.worked_until else "report/never-worked",
         # What is refused for now may pass by itself; what stands in the way now, other parts say.
         Severity.ERROR if reply is not None and reply.permanent else Severity.WARNING,
         language,

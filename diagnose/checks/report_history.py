@@ -145,17 +145,21 @@ def _certificate(
 def _address(
     known: Document, seen: Document | None, addresses: tuple[str, ...]
 ) -> Change | bool | None:
-    """Large providers have many addresses in turn: only one that was never met is a change."""
+    """Large providers have many addresses in turn: only one that was never met is a change.
+
+    IPv4 and IPv6 of one server take turns too, so only addresses of one family are compared.
+    """
     worked = known.get("worked_address")
     met = {worked, *((seen or {}).get("met") or ())} - {None}
+    families = {":" in each for each in met}
     failure = known.get("first_failure") or {}
     dialled = failure.get("address")
-    if met and dialled and dialled not in met:
+    if dialled and dialled not in met and (":" in dialled) in families:
         return Change("address", worked, dialled, failure["at"])
-    if met and addresses and not met.intersection(addresses):
-        return Change("address", worked, ", ".join(addresses), None)
-    noted = _noted("address", seen, known["worked_until"])
-    return noted or (True if met and (addresses or dialled) else None)
+    now = [each for each in addresses if (":" in each) in families]
+    if now and not met.intersection(now):
+        return Change("address", worked, ", ".join(now), None)
+    return _noted("address", seen, known["worked_until"]) or (True if now else None)
 
 
 def _version(seen: Document | None, running: str | None, worked_until: str) -> Change | bool | None:

@@ -203,9 +203,9 @@ async def _spf(domain: Domain, wishes: Wishes, circumstances: Circumstances) -> 
         language=language,
     )
     keys = found.document_keys
-    lines = [f"{say('spf/record-line', language)} {keys['record'] or '-'}"]
+    lines = [say("report/spf-record", language, record=keys["record"] or "-")]
     if keys["suggestion"] and keys["suggestion"]["verified"]:
-        lines.append(f"{say('spf/suggestion-verified', language)} {keys['suggestion']['record']}")
+        lines.append(say("report/spf-publish", language, record=keys["suggestion"]["record"]))
     return Examination("spf", domain.name, found.findings, keys, lines=lines)
 
 

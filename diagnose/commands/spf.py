@@ -36,6 +36,7 @@ async def spf(
 
     Example: diagnose spf mijnbakkerij.nl --via microsoft365 --ip 203.0.113.5
     """
+    from diagnose.checks.spf_syntax import syntax_advice
     from diagnose.domain import BadName, parse_domain
     from diagnose.relay_config import joined_config, smarthost_presets
     from diagnose.spf.coverage import Senders
@@ -59,10 +60,11 @@ async def spf(
     except (BadName, ValueError) as error:
         stop(str(error))
     keys = found.document_keys
+    advice = await syntax_advice(parsed.name, found.findings, keys, run.circumstances)
     return Examination(
         "spf",
         parsed.name,
-        (*notes, *parsed.notes, *found.findings),
+        (*notes, *parsed.notes, *found.findings, *advice),
         keys,
         tables=(_coverage(keys, run),),
         lines=tuple(_lines(keys, run)),

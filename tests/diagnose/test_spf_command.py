@@ -65,6 +65,13 @@ def test_a_record_can_be_tried_before_it_is_published(names: NameServer) -> None
     assert names.asked("mijnbakkerij.nl", "TXT") == 0
 
 
+def test_a_record_that_cannot_be_read_is_told_by_two_parsers(names: NameServer) -> None:
+    found = document(names, "mijnbakkerij.nl", "--record", "v=spf1 ip4:1.2.3.300 -all", code=1)
+    ids = [each["id"] for each in found["findings"]]
+    assert "spf-syntax" in ids
+    assert "spf-syntax-advice" in ids
+
+
 def test_without_ordernow_it_is_not_asked_for(names: NameServer) -> None:
     found = document(names, "mijnbakkerij.nl", "--via", "microsoft365", "--no-ordernow", code=0)
     assert [row["source"] for row in found["coverage"]] == ["microsoft365"]
