@@ -183,7 +183,9 @@ def _of_one_message(failure: Failure, provider: str | None) -> bool:
     scope = judge(reply, provider=provider, phase=phase).scope
     # X.7.X is security and policy (RFC 3463 section 3.8), such as SPF: that meets every message.
     policy = (reply.enhanced or "").split(".")[1:2] == ["7"]
-    return scope is Scope.RECIPIENT or (scope is Scope.MESSAGE and not policy)
+    if scope is Scope.RECIPIENT:
+        return phase is not Phase.MAIL  # there no recipient has been named yet
+    return scope is Scope.MESSAGE and not policy
 
 
 def pause_document(account: PausedAccount | None) -> Document:

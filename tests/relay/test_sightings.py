@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from fakes.certificates import Authority
 from fakes.delivery_rig import START, Rig, rig_smarthost
-from fakes.script import Behaviour
+from fakes.script import Behaviour, nth_time
 from fakes.smarthost import Smarthost as Fake
 
 import relay
@@ -181,13 +181,12 @@ async def test_the_status_tells_the_past(rig: tuple[Rig, Fake]) -> None:
 
 async def test_what_works_again_is_not_failing(rig: tuple[Rig, Fake]) -> None:
     delivering, fake = rig
-    fake.behaviour = replace(fake.behaviour, script={"MAIL": "451 4.3.2 later"})
+    fake.behaviour = replace(fake.behaviour, script={"MAIL": nth_time({1: "451 4.3.2 later"})})
     message = await delivering.accept("info@bakkerij.nl", ["klant@example.org"])
     await delivering.event("deferred")
     history = await delivering.spool.queue.history("isp")
     assert (history.delivered_at, len(history.failures)) == (None, 1)
     assert history.failures[0].reply == Reply(451, "4.3.2", "later")
-    fake.behaviour = replace(fake.behaviour, script={})
     delivering.advance(hours=1)
     await delivering.spool.queue.retry([message])
     delivering.dispatcher.wake()
@@ -196,7 +195,7 @@ async def test_what_works_again_is_not_failing(rig: tuple[Rig, Fake]) -> None:
     assert await delivering.spool.queue.history("elsewhere") == History()
 
 
-def failure(code: int, enhanced: str, text: str, phase: str) -> Failure:
+def failure(code: int, enhanced: str | None, text: str, phase: str) -> Failure:
     return Failure(START, Outcome.FAILED, phase, Reply(code, enhanced, text), "192.0.2.1")
 
 
@@ -204,6 +203,7 @@ def failure(code: int, enhanced: str, text: str, phase: str) -> Failure:
     ("reply", "failing"),
     [
         ((550, "5.1.1", "User unknown", "rcpt"), False),
+        ((550, None, "mailbox unavailable", "mail"), True),
         ((552, "5.3.4", "Message too big", "dot"), False),
         ((535, "5.7.8", "Authentication failed", "auth"), True),
         ((421, "4.3.2", "Service not available", "mail"), True),
@@ -211,7 +211,7 @@ def failure(code: int, enhanced: str, text: str, phase: str) -> Failure:
     ],
 )
 def test_one_message_says_nothing_about_the_smarthost(
-    reply: tuple[int, str, str, str], failing: bool
+    reply: tuple[int, str | None, str, str], failing: bool
 ) -> None:
     found = history_document(History(START, "192.0.2.1", (failure(*reply),)), None)
     assert (found["failing_since"] is not None) is failing
