@@ -3,6 +3,7 @@
 import json
 import string
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,3 +150,13 @@ def test_our_own_bug_is_exit_70(
         cli.main()
     assert ended.value.code == 70
     assert "RuntimeError: oeps" in capsys.readouterr().err
+
+
+def test_every_command_stands_in_the_manual_and_has_an_example() -> None:
+    manual = (Path(__file__).parents[2] / "diagnose" / "README.md").read_text(encoding="utf-8")
+    commands = [command.callback for command in cli.app.registered_commands]
+    assert len(commands) > 8
+    for command in commands:
+        assert command is not None
+        assert f"`{command.__name__} " in manual or f"`{command.__name__}`" in manual
+        assert "Example: diagnose" in (command.__doc__ or ""), command.__name__
