@@ -15,7 +15,7 @@ body { font: 16px/1.5 sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem
 h1, h2, h3 { line-height: 1.2 }
 table { border-collapse: collapse; width: 100%; margin: 0 0 1rem }
 th, td { border: 1px solid #bbb; padding: .3rem .5rem; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere }
+  overflow-wrap: break-word }
 th { background: #eee }
 .made { color: #555 }
 .verdict { border: 2px solid; padding: .5rem 1rem; overflow-wrap: anywhere }

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from fakes.nameserver import NameServer
+from fakes.nsd import Nsd
+from fakes.peers import needs
 from typer.testing import CliRunner
 
 from diagnose import cli
@@ -56,6 +58,25 @@ def test_ordernow_is_not_covered_until_the_suggestion_is_published(names: NameSe
     after = document(names, "mijnbakkerij.nl", "--via", "microsoft365", code=0)
     assert {row["result"] for row in after["coverage"]} == {"pass"}
     assert after["suggestion"] is None
+
+
+@needs("nsd")
+def test_the_same_with_a_real_name_server(names: NameServer, tmp_path: Path) -> None:
+    zone = "$TTL 60\n" + ZONE
+    asked = ["mijnbakkerij.nl", "--via", "microsoft365", "--timeout", "5", "--json"]
+    with Nsd(zone, tmp_path) as server:
+
+        def examined() -> tuple[int, dict[str, Any]]:
+            result = CliRunner().invoke(cli.app, ["spf", *asked, "--nameserver", server.address])
+            return result.exit_code, json.loads(result.stdout)
+
+        code, before = examined()
+        assert code == 1
+        owned = 'TXT "v=spf1 include:spf.protection.outlook.com -all"'
+        server.publish(zone.replace(owned, f'TXT "{before["suggestion"]["record"]}"'))
+        code, after = examined()
+        assert code == 0
+        assert {row["result"] for row in after["coverage"]} == {"pass"}
 
 
 def test_a_record_can_be_tried_before_it_is_published(names: NameServer) -> None:
