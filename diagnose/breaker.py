@@ -75,14 +75,12 @@ def _is_paused(entry: Document, smarthost: Smarthost) -> bool:
 def _in_file(spool: Path, smarthost: Smarthost) -> Document | None:
     """What the ledger of a relay that does not run says."""
     from relay.spool.sqlite.ledger import SQL
+    from relay.spool.sqlite.reader import open_unwritten
     from relay.spool.sqlite.rows import from_micros, optional_time
 
     if not spool.exists():
         return None
-    # Without a log of unfinished writes the file is whole, and SQLite need not make one.
-    whole = "" if spool.with_name(f"{spool.name}-wal").exists() else "&immutable=1"
-    uri = f"{spool.absolute().as_uri()}?mode=ro{whole}"
-    with closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
+    with closing(open_unwritten(spool)) as connection:
         rows = connection.execute(SQL["paused"]).fetchall()
     for host, username, at, until, *_ in rows:
         entry = {

@@ -87,19 +87,14 @@ async def _ask(config: Config, spool: Path, seconds: float) -> RelayState | None
 
 
 def _in_file(config: Config, spool: Path) -> RelayState:
+    from relay.spool.sqlite.reader import open_unwritten
+
     # Without its page a relay that runs leaves no address.
     running = False if config.web.enabled else None
     if not spool.exists():
         return RelayState(running, False, {"smarthosts": []})
-    with closing(_open(spool)) as connection:
+    with closing(open_unwritten(spool)) as connection:
         return RelayState(running, True, _content(connection, config))
-
-
-def _open(spool: Path) -> sqlite3.Connection:
-    # Without a log of unfinished writes the file is whole, and SQLite need not make one.
-    whole = "" if spool.with_name(f"{spool.name}-wal").exists() else "&immutable=1"
-    uri = f"{spool.absolute().as_uri()}?mode=ro{whole}"
-    return sqlite3.connect(uri, uri=True, timeout=5)
 
 
 def _content(connection: sqlite3.Connection, config: Config) -> Document:

@@ -309,11 +309,11 @@ async def test_a_blocked_lane_is_what_its_mail_waits_for(spool: SqliteSpool) -> 
     await spool.ledger.block("isp", Block(BlockedBy.SMARTHOST, until, 1, START, "x"))
     view = await spool.queue.show(message)
     assert view is not None
-    assert view.waiting_for == "smarthost"
+    assert (view.waiting_for, view.next_attempt_at) == ("smarthost", until)
     await spool.ledger.block("isp", Block(BlockedBy.ACCOUNT, None, 1, START, "x"))
     view = await spool.queue.show(message)
     assert view is not None
-    assert view.waiting_for == "account"
+    assert (view.waiting_for, view.next_attempt_at) == ("account", None)
 
 
 async def test_past_its_lifetime_in_a_blocked_lane_mail_is_held(

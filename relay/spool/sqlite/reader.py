@@ -50,3 +50,14 @@ class Reader:
         self._pool.shutdown()
         for connection in self._connections:
             connection.close()
+
+
+def open_unwritten(path: Path) -> sqlite3.Connection:
+    """The file of a relay that does not run, opened so that not a byte of it or beside it changes.
+
+    Raises sqlite3.Error. The lock is not taken: what is read may be older than what a relay that
+    starts meanwhile does.
+    """
+    # Without a log of unfinished writes the file is whole, and SQLite need not make one.
+    whole = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{whole}", uri=True, timeout=5)

@@ -121,7 +121,7 @@ def _view(
         bytes=row[5],
         subject=row[6],
         message_id=row[7],
-        next_attempt_at=from_micros(queue[0][0]) if queue else None,
+        next_attempt_at=_next_attempt_at(queue),
         recipients=recipients,
         repairs=to_repairs(row[8]),
         attempts=_attempts(connection, message, recipients) if with_attempts else (),
@@ -159,6 +159,16 @@ def _waiting_for(
         if due_at > now:
             return "schedule"
     return None
+
+
+def _next_attempt_at(queue: list[Any]) -> datetime | None:
+    """The earliest time at which a lane of the message may try it; None while none may."""
+    times = [
+        due_at if not blocked_by else None if blocked_until is None else max(due_at, blocked_until)
+        for due_at, _, blocked_by, blocked_until in queue
+    ]
+    known = [time for time in times if time is not None]
+    return from_micros(min(known)) if known else None
 
 
 def _attempts(
