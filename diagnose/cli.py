@@ -15,7 +15,7 @@ from diagnose.commands.connect import connect
 from diagnose.commands.dkim import dkim
 from diagnose.commands.dmarc import dmarc
 from diagnose.commands.explain import explain
-from diagnose.commands.report import report
+from diagnose.commands.report import ReportCommand, report
 from diagnose.commands.send import send
 from diagnose.commands.sender import sender
 from diagnose.commands.spf import spf
@@ -33,8 +33,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (connect, tls, auth, spf, dmarc, dkim, sender, explain, send, report):
+for command in (connect, tls, auth, spf, dmarc, dkim, sender, explain, send):
     app.command()(command)
+app.command(cls=ReportCommand)(report)
 app.add_typer(presets.app)
 
 

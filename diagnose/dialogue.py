@@ -7,8 +7,6 @@ and `-6` say.
 
 from __future__ import annotations
 
-import base64
-import re
 import socket
 import ssl
 import time
@@ -30,13 +28,13 @@ from relay.config.model import Smarthost, TlsMode
 from relay.smarthost.connect import ConnectFailure, Connection
 from relay.smarthost.dial import dial_one
 from relay.smarthost.exchange import Exchange
+from relay.smarthost.masking import masked
 from relay.smarthost.steps import (
     Client,
     StepFailed,
     cut,
     failed,
     greet,
-    holds,
     log_in,
     secure,
     tls_context,
@@ -88,12 +86,11 @@ class Dialogue:
 
     def masked(self, reply: Reply) -> Reply:
         """The reply with every form of the password taken out."""
-        if not self.secret:
-            return reply
-        secret = self.secret.encode()
-        text = reply.text.replace(self.secret, "***")
-        text = text.replace(base64.b64encode(secret).decode(), "***")
-        return replace(reply, text=re.sub(r"\S+", lambda word: _without(word[0], secret), text))
+        return replace(reply, text=self.concealed(reply.text))
+
+    def concealed(self, text: str) -> str:
+        """A text without the password."""
+        return masked(text, self.secret) if self.secret else text
 
     async def play(self, name: str, said: Awaitable[Reply], address: str | None = None) -> Reply:
         """Wait for the reply to a command of the mail transaction, and note it as a step."""
@@ -140,8 +137,13 @@ async def open_dialogue(
         transport = transport_of(client)
         dialogue.connection = Connection(Exchange(transport), capabilities, address)
     except StepFailed as error:
-        reply = error.failure.reply and dialogue.masked(error.failure.reply)
-        dialogue.failure = replace(error.failure, address=address or None, reply=reply)
+        failure = error.failure
+        dialogue.failure = replace(
+            failure,
+            address=address or None,
+            reply=failure.reply and dialogue.masked(failure.reply),
+            detail=dialogue.concealed(failure.detail),
+        )
     finally:
         if client is not None and dialogue.connection is None:
             cut(client)
@@ -291,8 +293,3 @@ async def _dial(
     where = f"port {smarthost.port} of {smarthost.host}"
     detail = f"{where} does not answer ({'; '.join(problems)})"
     raise failed(Phase.CONNECT, "connection-failed", detail)
-
-
-def _without(word: str, secret: bytes) -> str:
-    """The word, or asterisks where it is the password in base64."""
-    return "***" if holds(word, secret) else word

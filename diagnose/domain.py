@@ -61,6 +61,15 @@ def parse_address(text: str, language: Language) -> Address:
     return Address(local_part, _checked(domain, language))
 
 
+def checked_ip(text: str, language: Language) -> str:
+    """An IPv4 or IPv6 address as typed. Raises BadName."""
+    try:
+        ip_address(text)
+    except ValueError:
+        raise BadName(say("domain/bad-ip", language, text=text)) from None
+    return text
+
+
 def parse_selector(text: str, language: Language) -> str:
     """A DKIM selector (RFC 6376 section 3.1), in lower case. Raises BadName."""
     selector = text.strip().lower()

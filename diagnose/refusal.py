@@ -62,7 +62,10 @@ def no_connection(dialogue: Dialogue, chosen: Chosen, language: Language) -> Fin
             return refusal(
                 "auth/server-refused", failure.reply, failure.phase, chosen, language, **where
             )
-        where |= {"username": smarthost.username, "mechanism": dialogue.mechanism}
+        where |= {
+            "username": dialogue.concealed(smarthost.username or ""),
+            "mechanism": dialogue.mechanism,
+        }
         if failure.reply.code == _CONTINUE:
             where["challenge"] = _challenge(failure.reply)
             return finding("auth/login-challenged", Severity.ERROR, language, **where)

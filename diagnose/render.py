@@ -34,6 +34,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "naam|toestand|server|afzender|limiet|SPF|oude server|advies|bron",
         "name|state|server|sender|limit|SPF|old server|advice|source",
     ),
+    "show.unknown-spf": (
+        "niet bekend welke adressen verzenden",
+        "not known which addresses send",
+    ),
     "show.unknown-limit": ("geen getal bekend", "no number known"),
 }
 
@@ -61,7 +65,7 @@ def examination_lines(found: Examination, language: str) -> Iterator[str]:
     yield from found.lines
     for each in found.tables:
         if each.title:
-            yield each.title
+            yield sanitise(each.title)
         yield table(each.headings, each.rows)
         yield ""
     for finding in sorted(found.findings, key=lambda each: _ORDER.index(each.severity.value)):
@@ -114,7 +118,11 @@ def _preset_rows(preset: Preset, language: str) -> list[tuple[str, str]]:
     for each in preset.limits.values():
         rows.append((limit, fact(_limit(each, language), each)))
     if preset.spf is not None:
-        rows.append((spf, fact(" ".join((*preset.spf.includes, *preset.spf.networks)), preset.spf)))
+        terms = " ".join((*preset.spf.includes, *preset.spf.networks))
+        if terms:
+            rows.append((spf, fact(terms, preset.spf)))
+        elif preset.spf.needed is not False:
+            rows.append((spf, text("show.unknown-spf", language)))
     if preset.legacy is not None:
         found = f"{preset.legacy.server} {preset.legacy.ip or ''} ({preset.legacy.date})"
         rows.append((old, found))

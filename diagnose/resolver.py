@@ -1,7 +1,8 @@
-"""Resolvers around a resolver: its answers remembered, a record replaced."""
+"""Resolvers around a resolver: its answers remembered, its time limited, a record replaced."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -36,6 +37,26 @@ class Remembering:
         if isinstance(answer, Exception):
             raise answer.with_traceback(None)
         return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """`resolver` up to `deadline_seconds` of the event loop's clock; then every question times out.
+
+    So a long examination ends in time with what it has found, and says what it could not check.
+    """
+
+    resolver: Resolver
+    deadline_seconds: float
+
+    async def resolve(self, name: str, rdtype: str, /) -> Iterable[Any]:
+        from dns.exception import Timeout
+
+        try:
+            async with asyncio.timeout_at(self.deadline_seconds):
+                return await self.resolver.resolve(name, rdtype)
+        except TimeoutError:
+            raise Timeout from None
 
 
 @dataclass(frozen=True, slots=True)

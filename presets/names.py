@@ -95,7 +95,7 @@ class NameIndex:
 
     def _by_pattern(self, host: str) -> Match | None:
         for preset in self._presets:
-            if any(_fits(endpoint, host) for endpoint in preset.endpoints):
+            if any(fits(endpoint, host) for endpoint in preset.endpoints):
                 return Match(preset)
         return None
 
@@ -130,7 +130,7 @@ def _seen(preset: Preset, host: str) -> bool:
     return any(endpoint.host == host and endpoint.confirmed for endpoint in preset.endpoints)
 
 
-def _fits(endpoint: Endpoint, host: str) -> bool:
+def fits(endpoint: Endpoint, host: str) -> bool:
     """Whether `web1234.zxcs.nl` fills the blank of `web<NNNN>.zxcs.nl`.
 
     A blank for a whole domain would fit every host that begins with mail, so it fits none.

@@ -3,7 +3,7 @@ old history forgotten."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 
 from presets.reply import Reply
@@ -29,15 +29,24 @@ _PURGE_PAGE = 500
 
 
 class Housekeeping:
-    """Runs beside intake and delivery; a task that fails is logged and tried again."""
+    """Runs beside intake and delivery; a task that fails is logged and tried again.
+
+    `wake` is called with the lanes that got a report to send.
+    """
 
     def __init__(
-        self, spool: Spool, door: Door, config: Callable[[], Config], clock: Callable[[], datetime]
+        self,
+        spool: Spool,
+        door: Door,
+        config: Callable[[], Config],
+        clock: Callable[[], datetime],
+        wake: Callable[[Collection[str]], None],
     ) -> None:
         self._spool = spool
         self._door = door
         self._config = config
         self._clock = clock
+        self._wake = wake
         self._tick = 0
 
     async def run(self) -> None:
@@ -109,6 +118,10 @@ class Housekeeping:
         report = await self._report(message, loaded.header, reply)
         await self._spool.queue.fail([(message, reply, report)])
         mail_log.failed(message, [each.address for each in view.recipients], reply=reply)
+        if report is not None:
+            sent, _ = report
+            mail_log.dsn(sent.id, message, "report", sent.envelope.recipients[0].address)
+            self._wake({place.lane for place in sent.placements})
 
     async def _report(self, message: int, header: bytes, reply: Reply) -> Report | None:
         claim = await self._spool.queue.read(message)

@@ -58,7 +58,9 @@ class Service:
             smarthost_size_bytes=self._smarthost_size_bytes,
         )
         self.listeners = Listeners(self._intake)
-        self._housekeeping = Housekeeping(spool, self._door, self.config, clock)
+        self._housekeeping = Housekeeping(
+            spool, self._door, self.config, clock, self._dispatcher.wake
+        )
         self._housekeeping_task: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
 
@@ -134,7 +136,7 @@ class Service:
             "pid": os.getpid(),
             "started_at": self._started_at.isoformat().replace("+00:00", "Z"),
             "connections": self._door.connections,
-            "listeners": [f"{host}:{port}" for host, port in self.listeners.addresses()],
+            "listeners": self.listeners.shown_addresses(),
         }
 
 
@@ -171,7 +173,7 @@ async def _run(config: Config, spool: SqliteSpool, clock: Callable[[], datetime]
             await web.stop()
         raise
     ended = _watch_signals(service)
-    addresses = [f"{host}:{port}" for host, port in service.listeners.addresses()]
+    addresses = service.listeners.shown_addresses()
     mail_log.event("started", version=relay.__version__, listeners=addresses, spool=spool.path)
     await ended.wait()
     mail_log.event("stopping")

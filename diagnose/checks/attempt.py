@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -185,15 +184,31 @@ async def _converse(place: Place, line: Line, greeting: Heard) -> tuple[Outcome,
         return "open", "greeting-refused", evidence
     if masks_banner(greeting.text):
         return "intercepted", "smtp-inspection", evidence
-    with suppress(Broken):
+    broken = None
+    try:
         await _look_further(place, line, evidence)
+    except Broken as error:
+        broken = error
     if evidence.get("product"):
         return "intercepted", "antivirus", evidence
     if masks_capabilities(evidence.get("capabilities", ())):
         return "intercepted", "smtp-inspection", evidence
-    if _another(place, greeting, evidence):
-        return ("intercepted" if place.tls else "open"), "another-name", evidence
-    return "open", "open", evidence
+    another = _another(place, greeting, evidence)
+    if another and place.tls:
+        return "intercepted", "another-name", evidence
+    if broken is not None:
+        evidence |= {"step": _step_after(line), "error": str(broken)}
+        return "open", "breaks-off", evidence
+    return "open", "another-name" if another else "open", evidence
+
+
+def _step_after(line: Line) -> str:
+    """The step that came to nothing, by those that were done."""
+    if "handshake" in line.milliseconds:
+        return "EHLO"
+    if "starttls" in line.milliseconds:
+        return "TLS"
+    return "STARTTLS" if "ehlo" in line.milliseconds else "EHLO"
 
 
 async def _look_further(place: Place, line: Line, evidence: Document) -> None:

@@ -96,7 +96,7 @@ def _verdict(dialogue: Dialogue, chosen: Chosen, language: Language) -> Finding:
         Severity.OK,
         language,
         host=chosen.smarthost.host,
-        username=chosen.smarthost.username,
+        username=dialogue.concealed(chosen.smarthost.username or ""),
         mechanism=dialogue.mechanism,
         reply=str(dialogue.login_reply),
     )

@@ -66,26 +66,26 @@ async def examine_sending(
         "reply": None,
     }
     tables: list[Table] = []
+    result = Result()
 
     async def send() -> list[Finding]:
         obstacle = await obstacle_to(chosen, circumstances, force=force)
         if obstacle is not None:
             return [obstacle]
         dialogue = await open_dialogue(chosen.smarthost, chosen.hostname, circumstances)
-        result = Result()
         try:
             if dialogue.connection is not None:
                 await _transact(dialogue, dialogue.connection, mail, circumstances, result)
         finally:
             content["steps"] = [step.document() for step in dialogue.steps]
             tables.append(steps_table(dialogue, language))
-        content.update(_content(result, chosen, language))
-        if dialogue.failure is not None:
-            return [no_connection(dialogue, chosen, language)]
-        return _findings(result, mail, chosen, language)
+        return [no_connection(dialogue, chosen, language)] if dialogue.failure else []
 
     name = f"{chosen.smarthost.host}:{chosen.smarthost.port}"
     findings = await run_checks([Check(name, send)], circumstances)
+    # Also of what the limit of the whole command cut off: somebody may have the message.
+    content.update(_content(result, chosen, language))
+    findings += _findings(result, mail, chosen, language)
     return Examination("send", chosen.target, [*chosen.findings, *findings], content, tables)
 
 
@@ -105,6 +105,8 @@ async def _transact(
         parting = exchange.parting_reply
         result.broken = str(error) if parting is None else f"{error}: {dialogue.masked(parting)}"
     except BaseException:
+        if result.dot_sent:
+            result.broken = "given up"
         exchange.abort("given up")  # a QUIT might stand in the middle of the message
         raise
     await exchange.quit(min(seconds, _PARTING_SECONDS))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from diagnose.finding import Examination
 from diagnose.options import Run, examines, stop
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from diagnose.checks.report_parts import Wishes
 
 _STDOUT = "-"
+_MARKDOWN = "--markdown"
+
+
+class ReportCommand(TyperCommand):
+    """`--markdown` without a file writes to standard output, as `--markdown -` does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = []
+        for argument, after in zip(args, [*args[1:], "--"], strict=True):
+            given.append(argument)
+            if argument == _MARKDOWN and after.startswith("-") and after != _STDOUT:
+                given.append(_STDOUT)
+        return super().parse_args(ctx, given)
 
 
 @examines
@@ -34,7 +48,7 @@ async def report(
     ] = False,
     no_login: Annotated[bool, typer.Option("--no-login", help="Try no login.")] = False,
     markdown: Annotated[
-        str | None, typer.Option("--markdown", metavar="FILE|-", help="Write it as Markdown.")
+        str | None, typer.Option(_MARKDOWN, metavar="[FILE]", help="Write it as Markdown.")
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write it as one HTML file.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from diagnose.finding import Examination, Table
 from diagnose.options import Run, examines, stop
+
+if TYPE_CHECKING:
+    from diagnose.resolver import Resolver
 
 
 @examines
@@ -37,7 +40,7 @@ async def spf(
     Example: diagnose spf mijnbakkerij.nl --via microsoft365 --ip 203.0.113.5
     """
     from diagnose.checks.spf_syntax import syntax_advice
-    from diagnose.domain import BadName, parse_domain
+    from diagnose.domain import BadName, checked_ip, parse_domain
     from diagnose.relay_config import joined_config, smarthost_presets
     from diagnose.spf.coverage import Senders
     from diagnose.spf.examination import examine_spf
@@ -45,19 +48,20 @@ async def spf(
 
     joined, notes = joined_config(config, run)
     smarthosts = smarthost_presets(joined) if joined is not None else {}
-    senders = Senders(tuple(via), tuple(ip), smarthosts, not no_ordernow)
     try:
         parsed = parse_domain(domain, run.language)
+        ips = tuple(checked_ip(each, run.language) for each in ip)
+        senders = Senders(tuple(via), ips, smarthosts, not no_ordernow)
         found = await examine_spf(
             parsed.name,
             senders=senders,
             record=record,
-            resolver=run.circumstances.resolver(),
+            resolver=_resolver(run),
             language=run.language,
         )
     except UnknownPreset as error:
         stop(error.text.get(run.language))
-    except (BadName, ValueError) as error:
+    except BadName as error:
         stop(str(error))
     keys = found.document_keys
     advice = await syntax_advice(parsed.name, found.findings, keys, run.circumstances)
@@ -69,6 +73,17 @@ async def spf(
         tables=(_coverage(keys, run),),
         lines=tuple(_lines(keys, run)),
     )
+
+
+def _resolver(run: Run) -> Resolver:
+    """One that leaves a step's time of the whole command's for the advice on the syntax."""
+    import asyncio
+
+    from diagnose.resolver import Until
+    from diagnose.runner import STEPS_IN_ALL
+
+    seconds = run.circumstances.timeout_seconds * (STEPS_IN_ALL - 1)
+    return Until(run.circumstances.resolver(), asyncio.get_running_loop().time() + seconds)
 
 
 def _coverage(keys: dict[str, Any], run: Run) -> Table:

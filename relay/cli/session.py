@@ -50,7 +50,8 @@ def open_session(config: Path | None, lang: Language | None, as_json: bool) -> S
     try:
         found = resolve_config(config, os.environ)
     except ConfigError as error:
-        stop(*(fault.text(lang or locale_language()) for fault in error.faults))
+        language = lang or error.language or locale_language()
+        stop(*(fault.text(language) for fault in error.faults))
     return Session(found if lang is None else replace(found, language=lang), as_json)
 
 

@@ -36,8 +36,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "no access: {reason}; run as the service's user, or give that user rights on the directory of {path}",
     ),
     "spool.other": (
-        "de relay kan niet werken met {path}: {reason}",
-        "the relay cannot work with {path}: {reason}",
+        "de relay kan niet werken met {path}: {reason}; herstel dat, of kies een andere plaats bij spool.url",
+        "the relay cannot work with {path}: {reason}; put that right, or choose another place at spool.url",
     ),
     "spool.none": (
         "er is nog geen spool op {path}; start eerst relay serve",

@@ -51,8 +51,12 @@ def why_unreadable(error: OSError) -> tuple[str, str]:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `faults` names every reason, in the order of the file."""
+    """The configuration cannot be used; `faults` names every reason, in the order of the file.
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    `language` is what the file asks for, None where it says nothing or cannot be read.
+    """
+
+    def __init__(self, faults: tuple[Fault, ...], language: Language | None = None) -> None:
         super().__init__("; ".join(fault.text("en") for fault in faults))
         self.faults = faults
+        self.language = language

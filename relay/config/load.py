@@ -83,9 +83,8 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
         line, nl, en = syntax_fault(error, text)
         raise ConfigError((Fault(path.name, line, "", nl, en),)) from error
     problems = Problems()
-    config = resolve(
-        read_tables(document, problems), Builder(path.absolute().parent, environment, problems)
-    )
+    tables = read_tables(document, problems)
+    config = resolve(tables, Builder(path.absolute().parent, environment, problems))
     if not document.get("smarthost"):
         problems.error(
             ("smarthost",),
@@ -96,7 +95,8 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
         nl = "heeft nog geen effect in deze versie"
         problems.warning(place, nl, "has no effect yet in this version")
     if problems.errors:
-        raise ConfigError(faults(problems.errors, path.name, locate(text)))
+        found = faults(problems.errors, path.name, locate(text))
+        raise ConfigError(found, tables.top.language)
     if not problems.warnings:
         return replace(config, path=path)
     return replace(config, path=path, warnings=faults(problems.warnings, path.name, locate(text)))

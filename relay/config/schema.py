@@ -140,7 +140,7 @@ class ClientTable(Table):
 
 
 class OAuth2Table(Table):
-    flow: Literal["code", "device", "client-credentials", "service-account"]
+    flow: Literal["code", "device", "client-credentials", "service-account"] = "code"
     tenant: Username | None = None
     client_id: Username | None = None
     client_secret: Secret | None = None

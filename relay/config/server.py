@@ -35,8 +35,8 @@ def resolve_server(
 ) -> Server:
     """The server by the file's keys, the preset's endpoint where they are silent."""
     endpoint = _endpoint(table, preset, path, build)
-    host = table.host or (endpoint.host if endpoint else "")
-    if table.host is None and endpoint is not None and endpoint.blanks:
+    host = table.host or _named_host(table, endpoint) or (endpoint.host if endpoint else "")
+    if endpoint is not None and endpoint.blanks and host == endpoint.host:
         build.problems.error(
             (*path, "host"),
             f"ontbreekt: bij deze provider is het {endpoint.host!r}; vul het deel tussen < > in, uw provider noemt het",
@@ -61,6 +61,16 @@ def resolve_server(
         mechanisms=tuple(name for name in endpoint.auth if name != "none"),
         asks_login="none" not in endpoint.auth,
     )
+
+
+def _named_host(table: schema.SmarthostTable, endpoint: Endpoint | None) -> str | None:
+    """The server where the preset was named by one, its blank filled in: web0123.zxcs.nl."""
+    if table.preset is None or endpoint is None or not endpoint.blanks:
+        return None
+    from presets.names import fits, plain
+
+    name = plain(table.preset)
+    return name if fits(endpoint, name) else None
 
 
 def _endpoint(

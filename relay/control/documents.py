@@ -58,6 +58,8 @@ def explanation_document(
         return None
     known = Phase(phase) if phase in _PHASES else None
     found = explain(reply, provider=provider, phase=known, language=language)
+    if not reply.code and found.scope is Scope.UNKNOWN:
+        return None  # our own words for what happened: they are the explanation
     return {
         "cause": found.cause,
         "scope": found.scope.value,

@@ -115,7 +115,9 @@ class Courier:
     ) -> None:
         """Settle a claim for which there was no connection: nothing of it counts."""
         run = _Run(claim, smarthost, time.monotonic(), failure.address)
-        run.leave(Fate(Outcome.DEFERRED, failure.phase, failure.reply, blame, failure.cause))
+        # Without a reply the reason itself is kept: "certificate: self-signed", "Connection refused".
+        reply = failure.reply or Reply.of(0, [failure.detail])
+        run.leave(Fate(Outcome.DEFERRED, failure.phase, reply, blame, failure.cause))
         await self._settle(run)
 
     async def give_up(

@@ -47,6 +47,13 @@ class Listeners:
         """Where it listens, with the ports that the system chose for port 0."""
         return [sock.getsockname()[:2] for _, sock in self._bound]
 
+    def shown_addresses(self) -> list[str]:
+        """The same as `listener.address` is written: host:port, IPv6 in brackets."""
+        return [
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            for host, port in self.addresses()
+        ]
+
     async def start(self) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()

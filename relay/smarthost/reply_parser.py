@@ -2,8 +2,9 @@
 
 from presets.reply import Reply
 
-LINE_BYTES = 8192
 REPLY_BYTES = 32_768
+"""Of one reply, however many lines it has. One line may be all of it: refusing a long 250 after the
+final dot would send the message once more."""
 
 
 class MalformedReply(Exception):
@@ -30,7 +31,7 @@ class ReplyParser:
             if reply is not None:
                 replies.append(reply)
         del self._buffer[:start]
-        if len(self._buffer) > LINE_BYTES:
+        if self._reply_bytes + len(self._buffer) > REPLY_BYTES:
             raise MalformedReply("a line without end")
         return replies
 
@@ -41,7 +42,7 @@ class ReplyParser:
 
     def _line(self, line: bytes) -> Reply | None:
         self._reply_bytes += len(line)
-        if len(line) > LINE_BYTES or self._reply_bytes > REPLY_BYTES:
+        if self._reply_bytes > REPLY_BYTES:
             raise MalformedReply("a reply without end")
         text = line.rstrip(b"\r\n")
         code, mark = text[:3], text[3:4]

@@ -4,8 +4,6 @@ The password goes over verified TLS (loopback aside), by one mechanism, once.
 """
 
 import asyncio
-import base64
-import re
 import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from relay.access.address import peer_address
 from relay.config.model import AuthMethod, Smarthost, TlsMode
 from relay.config.secret import SecretError
 from relay.smarthost.capabilities import Capabilities, parse_capabilities
+from relay.smarthost.masking import masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +135,8 @@ def _login_failed(error: Exception, password: str, provider: str | None) -> Step
     """The failure of AUTH, without the password: some servers repeat what they do not know."""
     if not isinstance(error, SMTPResponseException):
         return step_failed(Phase.AUTH, error)
-    secret = password.encode()
-    text = error.message
-    for form in (password, base64.b64encode(secret).decode()):
-        text = text.replace(form, "***")
-    # PLAIN has the password behind the user name, so its base64 is none of the password alone.
-    text = re.sub(r"\S+", lambda word: "***" if holds(word[0], secret) else word[0], text)
+    text = masked(error.message, password)
     return step_failed(Phase.AUTH, SMTPResponseException(error.code, text), provider)
-
-
-def holds(word: str, secret: bytes) -> bool:
-    try:
-        return secret in base64.b64decode(word.strip("'\"<>[]().,:;"), validate=True)
-    except ValueError:
-        return False
 
 
 def tls_context(smarthost: Smarthost) -> ssl.SSLContext | None:

@@ -197,6 +197,15 @@ def test_a_server_that_repeats_the_password(reply: str, authority: Authority, se
         assert "***" in log_in(fake, authority, secret).out
 
 
+@pytest.mark.parametrize("reply", ["535 5.7.8 no", "235 2.7.0 yes"])
+def test_a_password_typed_as_the_user_name_is_not_shown(
+    reply: str, authority: Authority, secret: Path
+) -> None:
+    with Smarthost(behave(authority, {"AUTH": reply})) as fake:
+        # `log_in` makes sure that the password is nowhere in what comes out.
+        assert "***" in log_in(fake, authority, secret, "--username", PASSWORD).out
+
+
 def test_a_server_that_takes_no_password(authority: Authority, secret: Path) -> None:
     with Smarthost(behave(authority, mechanisms=("XOAUTH2",))) as fake:
         said = log_in(fake, authority, secret)

@@ -171,7 +171,7 @@ def test_no_way_over_ipv6_is_no_more_than_told_where_ipv4_works() -> None:
 
 @pytest.mark.usefixtures("needs_ipv6")
 def test_ipv6_loopback() -> None:
-    with BluntServer(says(b"220 six.test ESMTP\r\n"), "::1") as server:
+    with BluntServer(answers(b"220 six.test ESMTP\r\n", b"250 six.test\r\n"), "::1") as server:
         found = CONNECT.document(f"[::1]:{server.port}", "--timeout", "1", code=0)
     attempt = only(found)
     assert (attempt["address"], attempt["family"], attempt["outcome"]) == ("::1", 6, "open")
@@ -230,10 +230,28 @@ def test_ten_megabytes_of_ehlo_are_not_read() -> None:
     flood = b"250-X" + b"y" * 500 + b"\r\n"
     with BluntServer(answers(b"220 flood.test ESMTP\r\n", flood * 20_000)) as server:
         began = time.monotonic()
-        found = CONNECT.document(f"127.0.0.1:{server.port}", "--timeout", "5", code=0)
+        found = CONNECT.document(f"127.0.0.1:{server.port}", "--timeout", "5", code=1)
     assert time.monotonic() - began < 5
     assert only(found)["outcome"] == "open"
+    assert findings(found) == {"breaks-off": "error"}
     assert len(str(found)) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("replies", "step"),
+    [
+        ([b"220 mail.test ESMTP\r\n"], "EHLO"),
+        ([b"220 mail.test ESMTP\r\n", b"250-mail.test\r\n250 STARTTLS\r\n"], "STARTTLS"),
+        ([b"220 mail.test\r\n", b"250-mail.test\r\n250 STARTTLS\r\n", b"220 go\r\n"], "TLS"),
+    ],
+)
+def test_a_server_that_greets_and_then_falls_silent_is_not_good(
+    replies: list[bytes], step: str
+) -> None:
+    with BluntServer(answers(*replies)) as server:
+        found = CONNECT.document(f"127.0.0.1:{server.port}", "--timeout", "0.3", code=1)
+    assert only(found)["outcome"] == "open"
+    assert the_finding(found, "breaks-off")["evidence"]["step"] == step
 
 
 @pytest.mark.parametrize("lang", ["nl", "en"])

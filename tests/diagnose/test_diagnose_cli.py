@@ -118,6 +118,12 @@ def test_what_is_not_confirmed_says_so() -> None:
     assert "(not confirmed)" in run("presets", "show", "ziggo", "--lang", "en").stdout
 
 
+def test_presets_show_says_so_where_no_sending_address_is_known() -> None:
+    shown = run("presets", "show", "ziggo", "--lang", "en").stdout.splitlines()
+    spf = [line.partition(":")[2].strip() for line in shown if line.startswith("SPF:")]
+    assert spf == ["not known which addresses send"]
+
+
 def test_version() -> None:
     result = run("--version")
     assert (result.exit_code, result.stdout.split()[0]) == (0, "diagnose")

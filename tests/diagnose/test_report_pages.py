@@ -13,7 +13,9 @@ from fakes.ports import free_port
 from fakes.relay_file import RelayFile
 from fakes.script import Behaviour
 from fakes.smarthost import Smarthost
+from typer.testing import CliRunner
 
+from diagnose import cli
 from diagnose.commands.report import report
 from diagnose.markdown import plain
 from diagnose.wording import texts
@@ -183,6 +185,15 @@ def test_markdown_on_standard_output(nameserver: NameServer) -> None:
     assert "Publiceer" in result.stdout
     order = [line[4:8] for line in result.stdout.splitlines() if line.startswith("- **")]
     assert order == sorted(order, key=("ok**", "info", "warn", "unkn", "erro").index)
+
+
+@pytest.mark.parametrize(
+    "options", [("--markdown", "--lang", "nl"), ("--lang", "nl", "--markdown")]
+)
+def test_markdown_needs_no_file(options: tuple[str, ...], nameserver: NameServer) -> None:
+    result = CliRunner().invoke(cli.app, ["report", *domain_options(nameserver), *options])
+    assert result.exit_code == 1
+    assert result.stdout.startswith("# Mailrapport: mijnbakkerij.nl\n")
 
 
 def test_a_file_may_be_written_over(tmp_path: Path, nameserver: NameServer) -> None:

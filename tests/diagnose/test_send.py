@@ -265,6 +265,20 @@ def test_a_lost_reply_to_the_end_leaves_it_in_doubt(plain: Smarthost) -> None:
     assert len(plain.received) == 1
 
 
+def test_what_was_known_when_the_time_was_over(plain: Smarthost, tmp_path: Path) -> None:
+    # The wait for the last reply grows with the message, beyond the limit of the whole command.
+    plain.behaviour.script = {
+        "RCPT": when({"weg@example.org": "550 5.1.1 no such user"}),
+        "DOT": Action(wait_for=threading.Event()),
+    }
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(30_000))
+    to = ("--to", "a@example.org", "--to", "weg@example.org", "--attach", large)
+    found = document(1, *via_relay(plain), *to, "--timeout", "0.2")
+    assert ids(found) == ["check-timed-out", "recipient-refused", "in-doubt"]
+    assert [each["address"] for each in found["refused"]] == ["weg@example.org"]
+
+
 async def test_a_message_that_is_given_up_gets_no_end(plain: Smarthost) -> None:
     go_on = threading.Event()
     plain.behaviour.script = {"BODY": Action(wait_for=go_on, after_bytes=1)}

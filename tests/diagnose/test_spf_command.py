@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.nameserver import NameServer
+from fakes.nameserver import Fault, NameServer
 from fakes.nsd import Nsd
 from fakes.peers import needs
 from typer.testing import CliRunner
@@ -139,3 +139,28 @@ def test_the_table_ends_with_what_matters_most(names: NameServer) -> None:
     assert "ordernow" in text
     assert "Publish (verified): v=spf1" in text
     assert text.rstrip().splitlines()[-1].strip()
+
+
+def test_an_address_that_is_none_is_told_in_the_users_language(names: NameServer) -> None:
+    for language, words in (("nl", "is geen IP-adres"), ("en", "is no IP address")):
+        arguments = ["mijnbakkerij.nl", "--ip", "1.2.3", "--lang", language]
+        result = CliRunner().invoke(cli.app, ["spf", *arguments, "--nameserver", names.address])
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert words in result.stderr
+
+
+def test_a_long_record_behind_a_slow_name_server_ends_within_the_time(names: NameServer) -> None:
+    """Ten times the limit of a step; what was not reached by then is not asked any more."""
+    includes = [f"i{number}.lang.nl" for number in range(40)]
+    text = " ".join(f"include:{name}" for name in includes)
+    record = f"v=spf1 {text} -all"
+    strings = " ".join(f'"{record[at : at + 250]}"' for at in range(0, len(record), 250))
+    names.publish(f"lang.nl. 300 IN TXT {strings}")
+    names.publish("\n".join(f'{name}. 300 IN TXT "v=spf1 -all"' for name in includes))
+    names.faults["*.lang.nl"] = Fault("none", delay_seconds=0.15)
+    arguments = ["lang.nl", "--nameserver", names.address, "--timeout", "0.2", "--json"]
+    result = CliRunner().invoke(cli.app, ["spf", *arguments])
+    assert result.exit_code in (1, 3), (result.stdout, result.stderr, result.exception)
+    found = json.loads(result.stdout)
+    assert "spf-no-record" not in {each["id"] for each in found["findings"]}
+    assert sum(names.asked(name) > 0 for name in includes) < 20

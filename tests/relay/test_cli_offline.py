@@ -93,6 +93,20 @@ def test_text_for_people_in_their_language(stocked: tuple[Shop, str]) -> None:
     assert "added-date" in shown.stdout
 
 
+def test_faults_are_told_in_the_language_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "relay.toml"
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.setenv(variable, "en_US.UTF-8")
+    check = ["check", "--config", str(file)]
+    file.write_text('language = "nl"\nfoo = 1\n', encoding="utf-8")
+    assert "deze sleutel bestaat niet" in CliRunner().invoke(app, check).stderr
+    assert "there is no such key" in CliRunner().invoke(app, [*check, "--lang", "en"]).stderr
+    file.write_text("foo = 1\n", encoding="utf-8")
+    assert "there is no such key" in CliRunner().invoke(app, check).stderr
+
+
 @pytest.mark.parametrize("verb", ["show", "retry", "hold", "release", "delete"])
 def test_an_unknown_id_is_exit_1(stocked: tuple[Shop, str], verb: str) -> None:
     shop, _ = stocked

@@ -152,6 +152,14 @@ def test_a_blank_in_the_preset_s_host_is_to_be_filled_in(tmp_path: Path) -> None
     assert (host.host, host.port, host.tls) == ("web0123.zxcs.nl", 465, TlsMode.IMPLICIT)
 
 
+def test_a_preset_named_by_its_server_has_its_blank_filled_in(tmp_path: Path) -> None:
+    host, warnings = smarthost(tmp_path, f'preset = "Web0123.zxcs.nl"\n{LOGIN}')
+    assert (host.preset, host.host, host.port) == ("vimexx", "web0123.zxcs.nl", 465)
+    assert warnings == []
+    written = 'preset = "web0123.zxcs.nl"\nhost = "web0124.zxcs.nl"\n'
+    assert smarthost(tmp_path, written + LOGIN)[0].host == "web0124.zxcs.nl"
+
+
 def test_a_provider_that_asks_for_a_login_is_warned_about(tmp_path: Path) -> None:
     assert [warning.key for warning in smarthost(tmp_path, 'preset = "ziggo"')[1]] == [
         "smarthost[0].username"
@@ -209,3 +217,10 @@ def test_every_offered_preset_gives_a_smarthost(tmp_path: Path, preset: str) -> 
     assert "<" not in resolved.host
     assert resolved.tls is not TlsMode.NONE
     assert resolved.max_connections in {1, 2}
+
+
+def test_the_table_of_oauth2_may_stand_there_empty(tmp_path: Path) -> None:
+    keys = f'preset = "ziggo"\nauth = "password"\n{LOGIN}[smarthost.oauth2]'
+    host, _ = smarthost(tmp_path, keys)
+    assert host.oauth2 is not None
+    assert host.oauth2.flow == "code"

@@ -9,7 +9,7 @@ from fakes.stocked_spool import NOON, FakeDaemon, add_message, office_config
 
 from presets.reply import Reply
 from relay.control.desk import Desk
-from relay.control.documents import time_text
+from relay.control.documents import explanation_document, time_text
 from relay.spool.model import AttemptRecord, Outcome, RecipientResult, Settlement, State
 from relay.spool.sqlite import open_spool
 
@@ -113,6 +113,15 @@ def test_queue_show_adds_attempts_and_repairs(
         {"repair": "added-date", "detail": "Sat, 21 Nov 2026 12:00:00 +0000"}
     ]
     assert shown.keys() >= found["messages"][0].keys()
+
+
+def test_what_came_without_a_reply_code_is_explained_where_it_is_known() -> None:
+    refused = Reply.of(0, ["certificate: self-signed certificate"])
+    found = explanation_document(refused, None, "starttls", "en")
+    assert found is not None
+    assert found["scope"] == "tls"
+    ours = Reply.of(0, ["localhost offers no STARTTLS; nothing is sent in clear"])
+    assert explanation_document(ours, None, "starttls", "en") is None
 
 
 def test_a_time_is_utc_whatever_its_zone() -> None:

@@ -312,6 +312,20 @@ async def test_try_now_ends_the_wait_of_a_smarthost(tmp_path: Path) -> None:
             await rig.event("delivered")
 
 
+async def test_an_attempt_tells_why_there_was_no_connection(tmp_path: Path) -> None:
+    with Smarthost() as fake:
+        entry = rig_smarthost(fake, tls=TlsMode.STARTTLS)
+        async with Rig(tmp_path, [entry]) as rig:
+            message = await rig.accept(SENDER, ["een@example.net"])
+            await rig.event("paused")
+            await rig.settled()
+            (attempt,) = (await rig.show(message)).attempts
+    assert attempt.outcome is Outcome.DEFERRED
+    assert attempt.reply is not None
+    assert attempt.reply.code == 0
+    assert "offers no STARTTLS" in attempt.reply.text
+
+
 async def test_a_wait_survives_a_restart(tmp_path: Path) -> None:
     fake = Smarthost()
     fake.start()

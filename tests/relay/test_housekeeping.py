@@ -41,7 +41,10 @@ class Office:
             smarthosts=(Smarthost(name="isp", host="127.0.0.1", tls=TlsMode.NONE),),
         )
         self.door = Door(self.config, {})
-        self.housekeeping = Housekeeping(spool, self.door, lambda: self.config, clock)
+        self.woken: list[str] = []
+        self.housekeeping = Housekeeping(
+            spool, self.door, lambda: self.config, clock, self.woken.extend
+        )
 
     async def accept(self, held_for: HeldFor | None, sender: str | None = "info@bakker.nl") -> int:
         number = self.spool.queue.new_id()
@@ -89,6 +92,7 @@ async def test_the_end_of_the_window_fails_what_it_held_with_a_report(office: Of
     await office.housekeeping.end_learning()
     assert await office.state(message) is State.FAILED
     assert await office.spool.ledger.setting(WINDOW_SETTING) is None
+    assert office.woken == ["isp"], "nothing else tells the dispatcher of the report"
     (report,) = await office.spool.queue.claim("isp", 10)
     assert report.is_dsn
     assert [each.address for each in report.envelope.recipients] == ["info@bakker.nl"]
@@ -107,6 +111,7 @@ async def test_nobody_hears_of_a_null_reverse_path(office: Office) -> None:
     message = await office.accept(HeldFor.LEARNING, sender=None)
     await office.housekeeping.end_learning()
     assert await office.state(message) is State.FAILED
+    assert office.woken == []
     assert await office.spool.queue.claim("isp", 10) == ()
 
 

@@ -126,3 +126,12 @@ def test_a_machine_without_ipv6_has_a_sandbox_too(
     else:
         with pytest.raises(CannotListen):
             both.bind()
+
+
+def test_addresses_are_shown_as_the_configuration_writes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = listeners(("127.0.0.1", 0))
+    shown = [("127.0.0.1", 2525), ("::1", 2525)]
+    monkeypatch.setattr(type(found), "addresses", lambda _: shown)
+    assert found.shown_addresses() == ["127.0.0.1:2525", "[::1]:2525"]

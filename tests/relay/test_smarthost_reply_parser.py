@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presets.reply import Reply
-from relay.smarthost.reply_parser import LINE_BYTES, REPLY_BYTES, MalformedReply, ReplyParser
+from relay.smarthost.reply_parser import REPLY_BYTES, MalformedReply, ReplyParser
 
 WHOLE = [
     (b"250 2.1.0 ok\r\n", [Reply(250, "2.1.0", "ok")]),
@@ -67,9 +67,15 @@ def test_what_is_no_reply_is_refused(data: bytes) -> None:
 
 def test_a_line_without_end_is_refused() -> None:
     parser = ReplyParser()
-    parser.feed(b"250 " + b"x" * (LINE_BYTES - 4))
+    parser.feed(b"250 " + b"x" * (REPLY_BYTES - 4))
     with pytest.raises(MalformedReply):
         parser.feed(b"x")
+
+
+def test_a_long_line_is_a_reply_like_any_other() -> None:
+    (reply,) = ReplyParser().feed(b"250 2.0.0 " + b"x" * 30_000 + b"\r\n")
+    assert (reply.code, reply.enhanced) == (250, "2.0.0")
+    assert len(reply.text) <= 1024
 
 
 def test_a_reply_without_end_is_refused() -> None:
