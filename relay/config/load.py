@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from relay.config.builder import Builder
 from relay.config.defaults import default_spool_url, locale_language, own_hostname
@@ -83,7 +84,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
         line, nl, en = syntax_fault(error, text)
         raise ConfigError((Fault(path.name, line, "", nl, en),)) from error
     problems = Problems()
-    tables = read_tables(document, problems)
+    tables = read_tables(_without_bare(document), problems)
     config = resolve(tables, Builder(path.absolute().parent, environment, problems))
     if not document.get("smarthost"):
         problems.error(
@@ -100,6 +101,18 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     if not problems.warnings:
         return replace(config, path=path)
     return replace(config, path=path, warnings=faults(problems.warnings, path.name, locate(text)))
+
+
+def _without_bare(document: dict[str, Any]) -> dict[str, Any]:
+    """The document less `[[dkim]]` and `[[alarm]]` headings with nothing below them.
+
+    They stand so in a sample file; they say nothing, so a warning is enough.
+    """
+    return {
+        name: value
+        for name, value in document.items()
+        if name not in ("alarm", "dkim") or not isinstance(value, list) or any(value)
+    }
 
 
 def _text(path: Path) -> str:

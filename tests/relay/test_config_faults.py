@@ -160,7 +160,7 @@ CASES = [
         "policy",
     ),
     ('[[dkim]]\ndomain = "a.nl"\nselector = "s"', 1, "dkim[0].key", "is missing", "ontbreekt"),
-    ("[[alarm]]", 1, "alarm[0]", "names no way", "noemt geen weg"),
+    ("[[alarm]]\nsyslog = false", 1, "alarm[0]", "names no way", "noemt geen weg"),
     (
         '[[alarm]]\nsyslog = true\nsmarthost = "x"',
         3,

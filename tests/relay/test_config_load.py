@@ -242,3 +242,11 @@ def test_only_addresses_and_the_spool_need_a_restart(tmp_path: Path) -> None:
     assert differences(old, new) == ("spool.url", "listener.address", "web.enabled", "web.address")
     reordered = replace(old, listeners=(Listener("::1", 1), Listener("::1", 2)))
     assert differences(reordered, replace(old, listeners=reordered.listeners[::-1])) == ()
+
+
+def test_bare_headings_of_a_sample_file_only_warn(tmp_path: Path) -> None:
+    config = read(
+        tmp_path, SMARTHOST + 'auth = "none"\n' + "[smarthost.oauth2]\n[[dkim]]\n[[alarm]]\n"
+    )
+    assert (config.dkim, config.alarms) == ((), ())
+    assert {warning.key for warning in config.warnings} >= {"dkim[0]", "alarm[0]"}
