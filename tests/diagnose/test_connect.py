@@ -1,5 +1,6 @@
 """`diagnose connect` against servers that answer, refuse, drop, keep silent or are no mail server."""
 
+import os
 import socket
 import string
 import threading
@@ -42,7 +43,10 @@ def needs_ipv6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
-        pytest.skip("no IPv6 loopback here")
+        reason = "no IPv6 loopback here"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 def test_an_open_port_with_banner_capabilities_and_the_time_of_each_step(
@@ -51,7 +55,11 @@ def test_an_open_port_with_banner_capabilities_and_the_time_of_each_step(
     behaviour = Behaviour(tls="starttls", context=authority.issue().server_context())
     with Smarthost(behaviour) as fake:
         found = CONNECT.document(f"127.0.0.1:{fake.port}", code=0)
-        assert fake.sessions[0].verbs == ["EHLO", "STARTTLS", "EHLO", "QUIT"]
+        fake.wait_until(lambda: fake.open_connections == 0)
+        said = fake.sessions[0].verbs
+    # It does not wait for an answer to QUIT, so the end of the connection may overtake it.
+    assert said[:3] == ["EHLO", "STARTTLS", "EHLO"]
+    assert said[3:] in ([], ["QUIT"])
     attempt = only(found)
     assert (attempt["address"], attempt["family"], attempt["port"]) == ("127.0.0.1", 4, fake.port)
     assert (attempt["outcome"], attempt["banner"]) == ("open", "220 smarthost.test ESMTP")
