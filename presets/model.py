@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from presets.facts import Confidence as Confidence
@@ -195,6 +196,7 @@ class Preset:
     dkim: Fact | None
     port25: Fact | None
     app_password: Fact | None
+    password_end: Fact | None
     oauth2: OAuth2 | None
     errors: tuple[KnownReply, ...]
     legacy: Legacy | None
@@ -217,6 +219,13 @@ class Preset:
         at_port = [end for end in self.endpoints if end.port == port]
         same_host = (end for end in at_port if end.host == best.host)
         return next(same_host, next(iter(at_port), None))
+
+    @property
+    def password_ends(self) -> date | None:
+        """The day from which a password logs nobody in by default; None if not known or not planned."""
+        if self.password_end is None or self.password_end.value is None:
+            return None
+        return date.fromisoformat(self.password_end.value)
 
     def advice(self, language: str) -> str:
         """What to do, in one or two sentences."""

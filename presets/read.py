@@ -8,6 +8,7 @@ from presets.facts import Source, Text
 from presets.model import Preset
 from presets.sections import (
     Sources,
+    read_day_or_none,
     read_endpoint,
     read_fact_or_none,
     read_known_reply,
@@ -64,6 +65,7 @@ def read_preset(id_: str, data: Mapping[str, Any], file: str, sources: Sources) 
             dkim=read_fact_or_none(top, "dkim", sources),
             port25=read_fact_or_none(top, "port25", sources),
             app_password=read_fact_or_none(top, "app_password", sources),
+            password_end=read_day_or_none(top, "password_end", sources),
             oauth2=read_oauth2(top.table("oauth2"), sources) if "oauth2" in top else None,
             errors=tuple(read_known_reply(table, sources) for table in top.tables("error")),
             legacy=read_legacy(top.table("legacy"), sources) if "legacy" in top else None,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Literal, TypedDict, get_args
 
@@ -77,6 +78,22 @@ def read_fact(opened: Table, sources: Sources) -> Fact:
 
 def read_fact_or_none(top: Table, key: str, sources: Sources) -> Fact | None:
     return read_fact(top.table(key), sources) if key in top else None
+
+
+def read_day_or_none(top: Table, key: str, sources: Sources) -> Fact | None:
+    """A fact whose value is a day, such as 2026-12-31. Raises PresetError."""
+    fact = read_fact_or_none(top, key, sources)
+    if fact is not None and not _is_day(fact.value):
+        raise top.error(key, f"{fact.value!r} is no day: write it as 2026-12-31")
+    return fact
+
+
+def _is_day(value: str | None) -> bool:
+    try:
+        date.fromisoformat(value or "")
+    except ValueError:
+        return False
+    return True
 
 
 def read_status(opened: Table, sources: Sources) -> Status:

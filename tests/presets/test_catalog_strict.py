@@ -128,6 +128,12 @@ def test_the_sample_itself_is_right(make_catalog: MakeCatalog) -> None:
             "limits.messages_per_day.messages_per_day",
             "is given twice",
         ),
+        (
+            "[sender_rule]",
+            "[password_end]\nvalue = '31-12-2026'\nconfidence = 'high'\nsources = ['PAGE']\n[sender_rule]",
+            "password_end",
+            "is no day",
+        ),
         ("own_domain = ", "needed = false\nown_domain = ", "spf.needed", "leave it out"),
         ("must_match_account = true", "see = 'baker'", "sender_rule.see", "'baker' is no other"),
         ("must_match_account = true", "see = 'bakker'", "sender_rule.see", "is no other preset"),

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -360,6 +361,11 @@ def test_the_document_is_complete_and_ready_for_json() -> None:
     for preset in ALL:
         text = json.dumps(PRESETS.as_json(preset))
         assert json.loads(text)["id"] == preset.id
+
+
+def test_the_day_that_passwords_end_is_known_where_the_provider_named_one() -> None:
+    ends = {preset.id: preset.password_ends for preset in ALL if preset.password_ends}
+    assert ends == {"microsoft365": date(2026, 12, 31), "outlook-com": date(2024, 9, 16)}
 
 
 def test_an_id_reads_only_the_files_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
