@@ -35,7 +35,7 @@ class Builder:
         try:
             reference.read(self.environ)
         except SecretError as error:
-            self.problems.wrong(where, error)
+            self.problems.unusable(where, error)
         if reference.loose_group(self.environ):
             self.problems.warning(
                 where,
@@ -44,8 +44,10 @@ class Builder:
             )
         return reference
 
-    def policy(self, table: schema.SenderTable | None, where: locate.Path) -> SenderPolicy | None:
-        """The sender policy, None where the file has none."""
+    def policy(
+        self, table: schema.SenderTable | None, where: locate.Path, own_address: str | None = None
+    ) -> SenderPolicy | None:
+        """The sender policy, None where the file has none; `own_address` is the default to send as."""
         if table is None:
             return None
         if table.policy is PolicyKind.KEEP:
@@ -55,13 +57,14 @@ class Builder:
                     'heeft geen effect bij policy = "keep"; bedoelt u "rewrite" of "force"?',
                     'has no effect with policy = "keep"; do you mean "rewrite" or "force"?',
                 )
-        elif table.address is None:
+        elif table.address is None and own_address is None:
             self.problems.error(
                 (*where, "address"),
                 f'ontbreekt; policy = "{table.policy}" heeft het adres van de afzender nodig',
                 f'is missing; policy = "{table.policy}" needs the address to send as',
             )
-        return SenderPolicy(table.policy, table.address, tuple(table.bcc))
+        default = None if table.policy is PolicyKind.KEEP else own_address
+        return SenderPolicy(table.policy, table.address or default, tuple(table.bcc))
 
     def authority(self, ca_file: Path | None, where: locate.Path) -> Path | None:
         """The CA file, after one trial reading."""

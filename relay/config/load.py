@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,11 @@ from relay.config.tables import read_tables
 
 
 def resolve_config(
-    explicit: Path | None, environ: Mapping[str, str], etc: Path = SYSTEM_CONFIG
+    explicit: Path | None,
+    environ: Mapping[str, str],
+    etc: Path = SYSTEM_CONFIG,
+    *,
+    secrets: bool = True,
 ) -> Config:
     """The configuration to run with: what is named or found, or the sandbox.
 
@@ -43,7 +47,7 @@ def resolve_config(
     """
     path = find(explicit, environ, etc)
     if path is not None:
-        return load(path, environ)
+        return load(path, environ, secrets=secrets)
     # systemd gives the directory of a configuration that it expects to be there.
     service = ("NOTIFY_SOCKET", "INVOCATION_ID", "CONFIGURATION_DIRECTORY")
     if not any(map(environ.get, service)) and not is_there(etc):
@@ -71,10 +75,13 @@ def sandbox(environ: Mapping[str, str]) -> Config:
     )
 
 
-def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+def load(
+    path: Path, environ: Mapping[str, str] | None = None, *, secrets: bool = True
+) -> Config:
     """The configuration in `path`, with `warnings`. Reads files, and touches nothing else.
 
-    Relative paths in it start at its own directory. Raises ConfigError with every fault.
+    Relative paths in it start at its own directory. Without `secrets` one that cannot be used is
+    no fault, but a warning. Raises ConfigError with every fault.
     """
     environment = os.environ if environ is None else environ
     text = _text(path)
@@ -83,7 +90,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     except (ValueError, RecursionError) as error:
         line, nl, en = syntax_fault(error, text)
         raise ConfigError((Fault(path.name, line, "", nl, en),)) from error
-    problems = Problems()
+    problems = Problems(secrets)
     tables = read_tables(_without_bare(document), problems)
     config = resolve(tables, Builder(path.absolute().parent, environment, problems))
     if not document.get("smarthost"):
@@ -91,6 +98,12 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
             ("smarthost",),
             "ontbreekt: zonder [[smarthost]] kan er geen mail weg; noem minstens name en preset",
             "is missing: without a [[smarthost]] no mail can leave; give at least name and preset",
+        )
+    for heading in _bare(document, "dkim"):
+        problems.warning(
+            heading,
+            "is leeg en doet dus niets; maak een sleutel: relay dkim keygen DOMEIN",
+            "is empty and so does nothing; make a key: relay dkim keygen DOMAIN",
         )
     for place in without_effect(document):
         nl = "heeft nog geen effect in deze versie"
@@ -115,6 +128,13 @@ def _without_bare(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _bare(document: dict[str, Any], name: str) -> Iterator[tuple[str, int]]:
+    """The headings that `_without_bare` leaves out."""
+    tables = document.get(name)
+    if isinstance(tables, list) and not any(tables):
+        yield from ((name, index) for index in range(len(tables)))
+
+
 def _text(path: Path) -> str:
     try:
         # Notepad begins a file with a byte order mark; TOML does not know it.
@@ -136,6 +156,7 @@ def differences(old: Config, new: Config) -> tuple[str, ...]:
     """The keys that differ and take effect at a restart only, in the order of the file."""
     compared = {
         "spool.url": (old.spool.url, new.spool.url),
+        "spool.secret_key": (old.spool.secret_key, new.spool.secret_key),
         "listener.address": (_sockets(old), _sockets(new)),
         "web.enabled": (old.web.enabled, new.web.enabled),
         "web.address": ((old.web.host, old.web.port), (new.web.host, new.web.port)),

@@ -6,7 +6,7 @@ Everything is frozen: a reload builds a new `Config` and swaps it in whole.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -25,6 +25,8 @@ __all__ = [
     "DeliveryMode",
     "Dkim",
     "Fault",
+    "FlowKind",
+    "Issuer",
     "Language",
     "Listener",
     "Network",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 Network = IPv4Network | IPv6Network
+FlowKind = Literal["code", "device", "client-credentials", "service-account"]
 
 
 class TlsMode(StrEnum):
@@ -137,16 +140,45 @@ class Client:
     sender: SenderPolicy | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OAuth2:
-    """How tokens for a smarthost are obtained."""
+class Issuer(StrEnum):
+    """Who gives out the tokens, and so which library asks for them."""
 
-    flow: Literal["code", "device", "client-credentials", "service-account"]
+    MICROSOFT = "microsoft"
+    GOOGLE = "google"
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self.value.capitalize()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuth2:
+    """How tokens for a smarthost are obtained, with its preset merged in.
+
+    `authority` (Microsoft) has the tenant filled in; the two endpoints are Google's. `certificate`
+    is PEM text with key and certificate; `client_secret` of a service account is its JSON key.
+    `secret_expires` is the day that the owner wrote down. `ca_file` is for an issuer of one's own.
+    """
+
+    flow: FlowKind = "code"
+    issuer: Issuer = Issuer.MICROSOFT
     tenant: str | None = None
+    authority: str | None = None
+    authorize_endpoint: str | None = None
+    token_endpoint: str | None = None
+    scopes: tuple[str, ...] = ()
     client_id: str | None = None
     client_secret: SecretRef | None = None
     certificate: SecretRef | None = None
     subject: str | None = None
+    secret_expires: date | None = None
+    ca_file: Path | None = None
+
+    @property
+    def interactive(self) -> bool:
+        """Somebody has to consent in a browser, once."""
+        return self.flow in ("code", "device")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

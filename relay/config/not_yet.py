@@ -10,14 +10,8 @@ from relay.config.locate import Path
 NOT_YET = frozenset(
     {
         "alarm",
-        "delivery.mode=direct",
-        "dkim",
         "listener.proxy_protocol",
-        "smarthost.messages_per_day",
-        "smarthost.oauth2",
-        "smarthost.recipients_per_day",
         "spool.password",
-        "spool.secret_key",
         "web.password_hash",
         "web.show_bodies",
     }

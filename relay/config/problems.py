@@ -21,10 +21,12 @@ class Problems:
     """Collects errors and warnings, each with the path of its key.
 
     Keys in `dropped` were reported and left out of what is checked further; no second error is
-    noted for them, since it would only be a consequence of the first.
+    noted for them, since it would only be a consequence of the first. Without `secrets`, for what
+    needs none, one that cannot be used only warns.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: bool = True) -> None:
+        self._secrets = secrets
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
         self.dropped: set[Path] = set()
@@ -39,6 +41,13 @@ class Problems:
     def wrong(self, path: Path, reason: BadValueError | SecretError) -> None:
         """Notes an error that carries its own texts."""
         self.error(path, reason.nl, reason.en)
+
+    def unusable(self, path: Path, reason: BadValueError | SecretError) -> None:
+        """Notes a secret that cannot be read, or is not what it should be."""
+        if self._secrets:
+            self.wrong(path, reason)
+        else:
+            self.warning(path, reason.nl, reason.en)
 
 
 def faults(problems: list[Problem], file: str, lines: Mapping[Path, int]) -> tuple[Fault, ...]:

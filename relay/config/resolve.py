@@ -8,6 +8,8 @@ from relay.access.address import Network, is_private_network
 from relay.config import locate, schema
 from relay.config.builder import Builder
 from relay.config.defaults import default_spool_url, locale_language, own_hostname
+from relay.config.dkim_key import GOOD_BITS, private_key
+from relay.config.fault import BadValueError
 from relay.config.model import (
     Alarm,
     Client,
@@ -22,6 +24,7 @@ from relay.config.model import (
     Web,
 )
 from relay.config.places import state_directory
+from relay.config.secret import SecretError, SecretRef
 from relay.config.server import neighbourhood
 from relay.config.smarthost import resolve_smarthost
 from relay.config.syntax import sqlite_path
@@ -180,10 +183,38 @@ def _known_smarthost(name: str, path: locate.Path, tables: Tables, build: Builde
 
 def _dkim(tables: Read[schema.DkimTable], build: Builder) -> tuple[Dkim, ...]:
     keys: list[Dkim] = []
+    domains: list[tuple[locate.Path, object]] = []
     for path, table in tables:
-        if (key := build.secret(table.key, (*path, "key"))) is not None:
-            keys.append(Dkim(table.domain, table.selector, key))
+        domain = table.domain.lower()
+        domains.append(((*path, "domain"), domain))
+        if "." not in domain:
+            build.problems.error(
+                (*path, "domain"),
+                f"{domain!r} is geen domein van u; noem het deel achter de @",
+                f"{domain!r} is no domain of yours; name the part behind the @",
+            )
+        key = build.secret(table.key, (*path, "key"))
+        if key is not None:
+            _check_dkim_key(key, (*path, "key"), build)
+            keys.append(Dkim(domain, table.selector.lower(), key))
+    _distinct(domains, build)
     return tuple(keys)
+
+
+def _check_dkim_key(reference: SecretRef, path: locate.Path, build: Builder) -> None:
+    try:
+        bits = private_key(reference.read(build.environ)).key_size
+    except SecretError:
+        return  # noted by the builder
+    except BadValueError as error:
+        build.problems.unusable(path, error)
+        return
+    if bits < GOOD_BITS:
+        build.problems.warning(
+            path,
+            f"de sleutel heeft maar {bits} bits; maak er een van {GOOD_BITS} onder een nieuwe selector: relay dkim keygen DOMEIN --selector S",
+            f"the key has only {bits} bits; make one of {GOOD_BITS} under a new selector: relay dkim keygen DOMAIN --selector S",
+        )
 
 
 def _web(table: schema.WebTable, build: Builder) -> Web:

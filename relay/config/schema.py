@@ -7,7 +7,7 @@ come from a preset. Each table is validated apart, so that a fault in one hides 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -16,7 +16,14 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator
 from relay.access.address import Network
 from relay.config import syntax, units
 from relay.config.fault import BadValueError, Language
-from relay.config.model import AuthMethod, DeliveryMode, NullSender, PolicyKind, TlsMode
+from relay.config.model import (
+    AuthMethod,
+    DeliveryMode,
+    FlowKind,
+    NullSender,
+    PolicyKind,
+    TlsMode,
+)
 from relay.config.secret import SecretRef
 
 T = TypeVar("T")
@@ -65,6 +72,24 @@ def _webhook(text: str) -> str:
     return text
 
 
+def _https(text: str) -> str:
+    # RFC 6749 section 3.2: whatever carries tokens is encrypted.
+    if not text.startswith("https://") or any(not char.isprintable() for char in text):
+        raise BadValueError("moet met https:// beginnen", "must begin with https://")
+    return text
+
+
+def _day(value: object) -> date:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, date):
+        return value.date() if isinstance(value, datetime) else value
+    raise BadValueError("schrijf een datum: 2027-05-31", "write a date: 2027-05-31")
+
+
 Duration = Annotated[timedelta, PlainValidator(_text(units.duration, "4h"))]
 Span = Annotated[timedelta, PlainValidator(_text(units.positive_duration, "4h"))]
 Domain = Annotated[str, PlainValidator(_text(syntax.domain))]
@@ -78,6 +103,8 @@ SpoolUrl = Annotated[str, PlainValidator(_text(syntax.spool_url))]
 FilePath = Annotated[Path, PlainValidator(_text(_path))]
 Name = Annotated[str, PlainValidator(_text(_name))]
 Username = Annotated[str, PlainValidator(_text(_username))]
+HttpsUrl = Annotated[str, PlainValidator(_text(_https, "https://.."))]
+Day = Annotated[date, PlainValidator(_day)]
 Webhook = Annotated[str, PlainValidator(_text(_webhook))]
 Secret = Annotated[SecretRef, PlainValidator(syntax.secret)]
 Tls = Annotated[TlsMode, Field(strict=False)]
@@ -140,12 +167,18 @@ class ClientTable(Table):
 
 
 class OAuth2Table(Table):
-    flow: Literal["code", "device", "client-credentials", "service-account"] = "code"
+    flow: FlowKind = "code"
     tenant: Username | None = None
+    authority: HttpsUrl | None = None
+    authorize_endpoint: HttpsUrl | None = None
+    token_endpoint: HttpsUrl | None = None
+    scopes: list[Username] | None = None
     client_id: Username | None = None
     client_secret: Secret | None = None
     certificate: Secret | None = None
     subject: Username | None = None
+    secret_expires: Day | None = None
+    ca_file: FilePath | None = None
 
 
 class SmarthostTable(Table):

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from relay.config.fault import why_unreadable
 
@@ -124,12 +124,20 @@ def _read_file(path: Path, environ: Mapping[str, str]) -> str:
 
 def _read_variable(name: str, environ: Mapping[str, str]) -> str:
     try:
-        return environ[name]
+        value = environ[name]
     except KeyError:
         raise SecretError(
             f"de omgevingsvariabele {name} bestaat niet; geef haar mee aan de dienst",
             f"the environment variable {name} is not set; pass it to the service",
         ) from None
+    try:
+        value.encode()  # Python stands in lone surrogates for bytes that are not UTF-8
+    except UnicodeEncodeError:
+        raise SecretError(
+            f"de omgevingsvariabele {name} is geen UTF-8-tekst; zet het geheim in een bestand",
+            f"the environment variable {name} is not UTF-8 text; put the secret in a file",
+        ) from None
+    return value
 
 
 def _read_credential(name: str, environ: Mapping[str, str]) -> str:
@@ -156,14 +164,8 @@ def _read_keyring(name: str) -> str:
             "voor keyring = is het pakket keyring nodig; installeer office-mail-relay[keyring]",
             "keyring = needs the package keyring; install office-mail-relay[keyring]",
         ) from None
-    backend = type(keyring.get_keyring()).__module__
-    if backend.startswith(PLAIN_KEYRINGS):
-        raise SecretError(
-            f"de sleutelbos {backend} bewaart niets veilig; gebruik file = of credential =",
-            f"the keyring {backend} keeps nothing safely; use file = or credential =",
-        )
     try:
-        value: str | None = keyring.get_password(KEYRING_SERVICE, name)
+        value = _first_password(_safe_backends(keyring.get_keyring()), name)
     except keyring.errors.KeyringError as error:
         reason = type(error).__name__
         raise SecretError(
@@ -176,3 +178,28 @@ def _read_keyring(name: str) -> str:
             f"the keyring does not know {name}; run: keyring set {KEYRING_SERVICE} {name}",
         )
     return value
+
+
+def _safe_backends(chosen: Any) -> list[Any]:
+    """The back ends to ask: the chosen one, or of a chain of them those that keep things safe.
+
+    The chain takes in whatever is installed, a plain file too, which would answer for a safe one
+    that is locked.
+    """
+    backends = list(getattr(chosen, "backends", ())) or [chosen]
+    safe = [each for each in backends if not type(each).__module__.startswith(PLAIN_KEYRINGS)]
+    if not safe:
+        names = ", ".join(sorted({type(each).__module__ for each in backends}))
+        raise SecretError(
+            f"de sleutelbos {names} bewaart niets veilig; gebruik file = of credential =",
+            f"the keyring {names} keeps nothing safely; use file = or credential =",
+        )
+    return safe
+
+
+def _first_password(backends: list[Any], name: str) -> str | None:
+    for backend in backends:
+        value: str | None = backend.get_password(KEYRING_SERVICE, name)
+        if value is not None:
+            return value
+    return None

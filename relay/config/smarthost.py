@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from relay.config import locate, schema
 from relay.config.builder import Builder
-from relay.config.model import AuthMethod, OAuth2, Smarthost
+from relay.config.model import AuthMethod, Smarthost
+from relay.config.oauth2 import resolve_oauth2
 from relay.config.server import Server, check_plain, resolve_server
-from relay.config.syntax import LOCAL_PART, domain
+from relay.config.syntax import account_address
 
 if TYPE_CHECKING:
     from presets.model import Preset
@@ -56,8 +57,10 @@ def resolve_smarthost(table: schema.SmarthostTable, path: locate.Path, build: Bu
         max_recipients=table.max_recipients
         or limit("recipients_per_message")
         or DEFAULT_RECIPIENTS,
-        sender=build.policy(table.sender, (*path, "sender")),
-        oauth2=_oauth2(table.oauth2, (*path, "oauth2"), build),
+        sender=build.policy(table.sender, (*path, "sender"), account_address(username)),
+        oauth2=resolve_oauth2(table.oauth2, preset, username, ((*path, "oauth2"), build))
+        if auth is AuthMethod.OAUTH2
+        else None,
         client_certificate=certificate,
         client_key=key,
     )
@@ -88,11 +91,17 @@ def _auth(table: schema.SmarthostTable, path: locate.Path, build: Builder) -> Au
     elif auth is None:
         has_login = table.username is not None or table.password is not None
         auth = AuthMethod.PASSWORD if has_login else AuthMethod.NONE
-    if auth is AuthMethod.OAUTH2:
-        build.problems.error(
-            (*path, "auth" if table.auth else "oauth2"),
-            "met OAuth2 inloggen kan in deze versie niet, dus er zou niets weggaan; gebruik een (app-)wachtwoord",
-            "this version cannot log in with OAuth2, so no mail would leave; use an (app) password",
+    if table.oauth2 is not None and auth is not AuthMethod.OAUTH2:
+        build.problems.warning(
+            (*path, "oauth2"),
+            f'heeft geen effect bij auth = "{auth}"',
+            f'has no effect with auth = "{auth}"',
+        )
+    if auth is AuthMethod.OAUTH2 and table.password is not None:
+        build.problems.warning(
+            (*path, "password"),
+            'heeft geen effect bij auth = "oauth2"',
+            'has no effect with auth = "oauth2"',
         )
     for key in ("username", "password"):
         given = getattr(table, key) is not None
@@ -136,14 +145,17 @@ def _allowed_senders(
     """What the account may send as: as written, else by the preset's sender rule.
 
     Only the account's own address where sender and account must match or nothing is known of
-    it; anything where they need not match, where there is no preset, or no login.
+    it, and where the server writes that address itself; anything where they need not match, or
+    without a login.
     """
     if table.allowed_senders is not None:
         return tuple(table.allowed_senders)
-    if preset is None or username is None or preset.sender_rule.must_match_account is False:
+    if username is None or (preset and preset.sender_rule.must_match_account is False):
         return ("*",)
-    if _is_address(username):
-        return (username,)
+    if (own := account_address(username)) is not None:
+        return (own,)
+    if preset is None:
+        return ("*",)  # the login says nothing about addresses, and nobody else does
     path, build = where
     build.problems.warning(
         (*path, "allowed_senders"),
@@ -151,27 +163,3 @@ def _allowed_senders(
         f"is missing; {preset.name} takes mail from the account's own address only, and {username!r} is no address",
     )
     return ("*",)
-
-
-def _is_address(username: str) -> bool:
-    local, at, where = username.rpartition("@")
-    if not at or not LOCAL_PART.fullmatch(local):
-        return False
-    try:
-        domain(where)
-    except ValueError:
-        return False
-    return True
-
-
-def _oauth2(table: schema.OAuth2Table | None, path: locate.Path, build: Builder) -> OAuth2 | None:
-    if table is None:
-        return None
-    return OAuth2(
-        flow=table.flow,
-        tenant=table.tenant,
-        client_id=table.client_id,
-        client_secret=build.secret(table.client_secret, (*path, "client_secret")),
-        certificate=build.secret(table.certificate, (*path, "certificate")),
-        subject=table.subject,
-    )

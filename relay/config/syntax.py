@@ -175,6 +175,14 @@ def mail_address(text: str) -> str:
     return f"{local}@{domain(where)}"
 
 
+def account_address(username: str | None) -> str | None:
+    """The mail address that a user name is; None where it is none."""
+    try:
+        return mail_address(username or "")
+    except BadValueError:
+        return None
+
+
 def address_pattern(text: str) -> str:
     """A mail address, `*@domain` for everyone there, or `*` for anyone."""
     if text == "*":

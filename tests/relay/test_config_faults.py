@@ -175,14 +175,6 @@ CASES = [
     ('+tls = "none"', 4, "smarthost[0].tls", "inside the office", "binnen het kantoor"),
     ('+username = "x"', 1, "smarthost[0].password", "is missing", "ontbreekt"),
     ('+password = { env = "PW" }', 1, "smarthost[0].username", "is missing", "ontbreekt"),
-    ('+auth = "oauth2"', 4, "smarthost[0].auth", "cannot log in", "kan in deze versie niet"),
-    (
-        '+[smarthost.oauth2]\nflow = "code"',
-        4,
-        "smarthost[0].oauth2",
-        "cannot log in",
-        "kan in deze",
-    ),
     ('+allowed_senders = ["b.nl"]', 4, "smarthost[0].allowed_senders[0]", '"*@b.nl"', '"*@b.nl"'),
     ('+ca_file = "ca.pem"', 4, "smarthost[0].ca_file", "does not exist", "bestaat niet"),
     (

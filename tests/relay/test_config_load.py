@@ -24,6 +24,7 @@ from relay.config.model import (
 )
 from relay.config.not_yet import NOT_YET
 from relay.config.schema import ARRAYS, TABLES
+from relay.config.secret import SecretRef
 
 SMARTHOST = '[[smarthost]]\nname = "isp"\nhost = "mail.example.net"\n'
 ENVIRON = {"PW": "geheim", "HOME": "/nonexistent", "STATE_DIRECTORY": "/var/lib/my relay%"}
@@ -157,20 +158,11 @@ def test_a_file_of_notepad_is_read(tmp_path: Path) -> None:
 WITHOUT_EFFECT = """
 [spool]
 password = { env = "PW" }
-secret_key = { env = "PW" }
 [[listener]]
 proxy_protocol = ["10.0.0.0/8"]
 [[smarthost]]
 name = "isp"
 host = "mail.example.net"
-messages_per_day = 5
-recipients_per_day = 5
-[[dkim]]
-domain = "a.nl"
-selector = "s"
-key = { env = "PW" }
-[delivery]
-mode = "direct"
 [web]
 password_hash = { env = "PW" }
 show_bodies = true
@@ -183,15 +175,10 @@ def test_a_key_without_effect_warns_at_its_line(tmp_path: Path) -> None:
     warnings = read(tmp_path, WITHOUT_EFFECT).warnings
     assert [(warning.line, warning.key) for warning in warnings] == [
         (3, "spool.password"),
-        (4, "spool.secret_key"),
-        (6, "listener[0].proxy_protocol"),
-        (10, "smarthost[0].messages_per_day"),
-        (11, "smarthost[0].recipients_per_day"),
-        (12, "dkim[0]"),
-        (17, "delivery.mode"),
-        (19, "web.password_hash"),
-        (20, "web.show_bodies"),
-        (21, "alarm[0]"),
+        (5, "listener[0].proxy_protocol"),
+        (10, "web.password_hash"),
+        (11, "web.show_bodies"),
+        (12, "alarm[0]"),
     ]
     assert all("geen effect" in warning.nl for warning in warnings)
 
@@ -202,7 +189,7 @@ proxy_protocol = []
 [web]
 show_bodies = false
 [delivery]
-mode = "hold"
+mode = "direct"
 """
     assert read(tmp_path, text + SMARTHOST + "messages_per_minute = 3\n").warnings == ()
 
@@ -235,11 +222,19 @@ def test_only_addresses_and_the_spool_need_a_restart(tmp_path: Path) -> None:
     assert differences(old, replace(old, smarthosts=(), language="nl", clients=())) == ()
     new = replace(
         old,
-        spool=replace(old.spool, url="sqlite:///x", path=Path("/x")),
+        spool=replace(
+            old.spool, url="sqlite:///x", path=Path("/x"), secret_key=SecretRef("env", "KEY")
+        ),
         listeners=(Listener("127.0.0.1", 25),),
         web=replace(old.web, enabled=False, port=1),
     )
-    assert differences(old, new) == ("spool.url", "listener.address", "web.enabled", "web.address")
+    assert differences(old, new) == (
+        "spool.url",
+        "spool.secret_key",
+        "listener.address",
+        "web.enabled",
+        "web.address",
+    )
     reordered = replace(old, listeners=(Listener("::1", 1), Listener("::1", 2)))
     assert differences(reordered, replace(old, listeners=reordered.listeners[::-1])) == ()
 

@@ -84,7 +84,7 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 @given(documents, st.sampled_from(["\n", "\r\n"]))
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=max(400, settings().max_examples // 5))
 def test_every_path_that_tomllib_yields_has_its_line(document: str, newline: str) -> None:
     text = numbered(document).replace("\n", newline)
     try:

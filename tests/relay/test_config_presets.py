@@ -217,10 +217,3 @@ def test_every_offered_preset_gives_a_smarthost(tmp_path: Path, preset: str) -> 
     assert "<" not in resolved.host
     assert resolved.tls is not TlsMode.NONE
     assert resolved.max_connections in {1, 2}
-
-
-def test_the_table_of_oauth2_may_stand_there_empty(tmp_path: Path) -> None:
-    keys = f'preset = "ziggo"\nauth = "password"\n{LOGIN}[smarthost.oauth2]'
-    host, _ = smarthost(tmp_path, keys)
-    assert host.oauth2 is not None
-    assert host.oauth2.flow == "code"

@@ -105,26 +105,37 @@ def test_a_systemd_credential(tmp_path: Path) -> None:
         refusal(SecretRef("credential", name), environ)
 
 
-class FakeKeyring(types.ModuleType):
-    """The module keyring, with one entry and a backend of the given module."""
+def back_end(module: str, password: str = "geheim") -> object:
+    """A back end of this module with one entry, `isp`, and one that is locked."""
 
-    def __init__(self, backend: str) -> None:
+    def get_password(_: object, service: str, name: str) -> str | None:
+        if name == "locked":
+            raise RuntimeError("hunter2")
+        return {("relay", "isp"): password}.get((service, name))
+
+    return type("Backend", (), {"__module__": module, "get_password": get_password})()
+
+
+class FakeKeyring(types.ModuleType):
+    """The module keyring, with the back end of the given module, or a chain of several."""
+
+    def __init__(self, *modules: str) -> None:
         super().__init__("keyring")
         self.errors = types.ModuleType("keyring.errors")
         self.errors.KeyringError = RuntimeError  # type: ignore[attr-defined]
-        self.backend = type("Backend", (), {"__module__": backend})()
+        found = [back_end(module, module) for module in modules]
+        self.chosen = back_end(modules[0])
+        if len(found) > 1:
+            kind = type("ChainerBackend", (), {"__module__": "keyring.backends.chainer"})
+            self.chosen = kind()
+            self.chosen.backends = found  # type: ignore[attr-defined]
 
     def get_keyring(self) -> object:
-        return self.backend
-
-    def get_password(self, service: str, name: str) -> str | None:
-        if name == "locked":
-            raise RuntimeError("hunter2")
-        return {("relay", "isp"): "geheim"}.get((service, name))
+        return self.chosen
 
 
-def use_keyring(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
-    module = FakeKeyring(backend)
+def use_keyring(monkeypatch: pytest.MonkeyPatch, *backends: str) -> None:
+    module = FakeKeyring(*backends)
     monkeypatch.setitem(sys.modules, "keyring", module)
     monkeypatch.setitem(sys.modules, "keyring.errors", module.errors)
 
@@ -142,6 +153,19 @@ def test_a_keyring_that_keeps_passwords_readable_is_refused(
 ) -> None:
     use_keyring(monkeypatch, backend)
     assert backend in refusal(SecretRef("keyring", "isp")).nl
+
+
+def test_in_a_chain_only_the_safe_ones_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_keyring(monkeypatch, "keyrings.alt.file", "keyring.backends.SecretService")
+    assert SecretRef("keyring", "isp").read(ENVIRON) == "keyring.backends.SecretService"
+    use_keyring(monkeypatch, "keyrings.alt.file", "keyring.backends.null")
+    assert "keyrings.alt.file" in refusal(SecretRef("keyring", "isp")).en
+
+
+def test_an_environment_variable_that_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refusal(SecretRef("env", "PW"), {"PW": os.fsdecode(b"hunter2\xff")})
+    assert "UTF-8" in error.en
+    assert "hunter2" not in error.en + repr(error.__cause__)
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
