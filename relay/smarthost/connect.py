@@ -1,7 +1,7 @@
 """From a smarthost's configuration to a connection that is ready for mail.
 
 aiosmtplib greets, secures and logs in; each step that fails is a value, never a message's fault.
-The password goes over verified TLS (loopback aside), by one mechanism, once.
+The password or token goes over verified TLS (loopback aside), by one mechanism, once.
 """
 
 import socket
@@ -23,6 +23,7 @@ from relay.smarthost.steps import (
     tls_context,
     transport_of,
 )
+from relay.smarthost.tokens import Tokens
 
 __all__ = ["STANDARD_TIMEOUTS", "ConnectFailure", "Connection", "Timeouts", "connect"]
 
@@ -51,24 +52,28 @@ class Connection:
     exchange: Exchange
     capabilities: Capabilities
     address: str
+    greeting: str = ""
     used: int = 0
     dot_sent: bool = False
 
 
 async def connect(
-    smarthost: Smarthost, hostname: str, timeouts: Timeouts = STANDARD_TIMEOUTS
+    smarthost: Smarthost,
+    hostname: str,
+    timeouts: Timeouts = STANDARD_TIMEOUTS,
+    tokens: Tokens | None = None,
 ) -> Connection | ConnectFailure:
-    """Dial, secure and log in. `hostname` is our name in EHLO."""
+    """Dial, secure and log in. `hostname` is our name in EHLO, `tokens` serve OAuth2."""
     address: str | None = None
     client: Client | None = None
     try:
         context = tls_context(smarthost)
         sock, address = await dial(smarthost, timeouts.dial)
         client = new_client(smarthost, hostname, sock, context, timeouts)
-        await greet(client, timeouts.greeting)
+        greeting = await greet(client, timeouts.greeting)
         capabilities = await secure(client, smarthost, context)
-        await log_in(client, smarthost)
-        return Connection(Exchange(transport_of(client)), capabilities, address)
+        await log_in(client, smarthost, tokens)
+        return Connection(Exchange(transport_of(client)), capabilities, address, greeting)
     except StepFailed as error:
         if client is not None:
             cut(client)

@@ -26,7 +26,7 @@ class Exchange(asyncio.Protocol):
         self._replies: deque[Reply] = deque()
         self._outstanding = 0
         self._lost: str | None = None
-        self._last: Reply | None = None
+        self._unasked: list[Reply] = []
         self._waiter: asyncio.Future[None] | None = None
         self._can_write = asyncio.Event()
         self._can_write.set()
@@ -35,7 +35,8 @@ class Exchange(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Open, and every command has its reply."""
-        return self._lost is None and not self._outstanding and not self._transport.is_closing()
+        idle = not self._outstanding and not self._parser.pending
+        return self._lost is None and idle and not self._transport.is_closing()
 
     @property
     def certificate(self) -> dict[str, Any] | None:
@@ -46,7 +47,22 @@ class Exchange(asyncio.Protocol):
     @property
     def parting_reply(self) -> Reply | None:
         """What the server said unasked before it hung up, such as 421."""
-        return self._last
+        return self._unasked[-1] if self._unasked else None
+
+    @property
+    def out_of_step(self) -> bool:
+        """The server said more than it was asked, and not to take its leave: no reply of before
+        is sure to belong to its command."""
+        return self._half_unasked or any(each.code != 421 for each in self._unasked)
+
+    def contradicts(self, reply: Reply) -> bool:
+        """Unasked the server said, or is saying, something else than `reply`."""
+        others = (each for each in self._unasked if each.code != 421)
+        return self._half_unasked or any(each.positive != reply.positive for each in others)
+
+    @property
+    def _half_unasked(self) -> bool:
+        return self._parser.pending and len(self._replies) == self._outstanding
 
     @property
     def reply_waits(self) -> bool:
@@ -55,6 +71,9 @@ class Exchange(asyncio.Protocol):
 
     def write(self, data: bytes, replies: int = 0) -> None:
         """Send; the server owes `replies` for it. Raises ExchangeLost."""
+        if replies and self._half_unasked:
+            # What is half here would be taken for the reply to this.
+            self.abort("the server sent half a reply that nobody asked for")
         if self._lost is not None:
             raise ExchangeLost(self._lost)
         self._outstanding += replies
@@ -121,12 +140,11 @@ class Exchange(asyncio.Protocol):
             self.abort(str(error))
             return
         self._replies.extend(replies)
-        if len(self._replies) > self._outstanding:
-            # Unasked: a 421 before the server hangs up, or a stream out of step. Either way no
-            # later reply can be trusted to belong to its command.
-            self._last = self._replies[-1]
-            while len(self._replies) > self._outstanding:
-                self._replies.pop()
+        while len(self._replies) > self._outstanding:
+            self._unasked.insert(0, self._replies.pop())
+        if self._unasked:
+            # A 421 before the server hangs up, or a stream out of step. Either way no later reply
+            # can be trusted to belong to its command.
             self.abort("the server sent a reply that nobody asked for")
             return
         if replies:

@@ -1,16 +1,17 @@
 """The steps from a TCP connection to a login, on aiosmtplib; each failure is a value in the end.
 
-The password goes over verified TLS (loopback aside), by one mechanism, once.
+The password or token goes over verified TLS (loopback aside), by one mechanism, once.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiosmtplib
 from aiosmtplib.errors import SMTPException, SMTPResponseException
+from aiosmtplib.response import SMTPResponse
 
 from presets.explain import judge
 from presets.reply import Reply, sanitise
@@ -19,7 +20,14 @@ from relay.access.address import peer_address
 from relay.config.model import AuthMethod, Smarthost, TlsMode
 from relay.config.secret import SecretError
 from relay.smarthost.capabilities import Capabilities, parse_capabilities
-from relay.smarthost.masking import masked
+from relay.smarthost.masking import masked, masked_token
+from relay.smarthost.tokens import NoToken, Tokens
+from relay.smarthost.xoauth2 import (
+    MECHANISM,
+    TokenRefusedError,
+    TokenRefusedUnsaidError,
+    log_in_with_token,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +59,15 @@ class StepFailed(Exception):
         self.failure = failure
 
 
-async def greet(client: aiosmtplib.SMTP, seconds: float) -> None:
-    """Take the server's greeting, with implicit TLS after the handshake. Raises StepFailed."""
+async def greet(client: aiosmtplib.SMTP, seconds: float) -> str:
+    """The server's greeting, with implicit TLS after the handshake. Raises StepFailed."""
     try:
-        await client.connect(timeout=seconds)
+        greeting = await client.connect(timeout=seconds)
     except (SMTPException, OSError, ValueError) as error:
         phase = Phase.STARTTLS if _is_tls_trouble(error) else Phase.GREETING
         raise step_failed(phase, error) from error
+    _require_in_step(client, Phase.GREETING)
+    return greeting.message
 
 
 async def secure(
@@ -86,57 +96,115 @@ async def _ehlo(client: aiosmtplib.SMTP) -> list[str]:
         response = await client.ehlo()
     except (SMTPException, OSError, ValueError) as error:
         raise step_failed(Phase.EHLO, error) from error
-    if getattr(client.protocol, "_buffer", b""):
-        # aiosmtplib would take what is left over for the reply to the next command.
-        raise failed(Phase.EHLO, "out-of-step", "the server sent more than one reply to EHLO")
+    _require_in_step(client, Phase.EHLO)
     return response.message.splitlines()
 
 
-async def log_in(client: aiosmtplib.SMTP, smarthost: Smarthost) -> None:
-    """Log in where the smarthost wants it, once, by one mechanism. Raises StepFailed."""
-    if smarthost.auth is not AuthMethod.PASSWORD:
-        return
-    if smarthost.username is None or smarthost.password is None:
-        raise failed(
-            Phase.AUTH, "no-credentials", "user name or password is missing", Scope.ACCOUNT
-        )
+def _require_in_step(client: aiosmtplib.SMTP, phase: Phase) -> None:
+    """Nothing is left over, which aiosmtplib would take for the reply to the next command."""
+    if getattr(client.protocol, "_buffer", b""):
+        raise failed(phase, "out-of-step", f"{phase.value}: the server sent more than one reply")
+
+
+async def log_in(
+    client: aiosmtplib.SMTP, smarthost: Smarthost, tokens: Tokens | None = None
+) -> Reply | None:
+    """Log in where the smarthost wants it, once, by one mechanism; what the server said to it.
+
+    With OAuth2 the token comes from `tokens`; a password never takes its place. Raises StepFailed.
+    """
+    if smarthost.auth is AuthMethod.NONE:
+        return None
     if smarthost.tls is TlsMode.NONE and not _is_loopback(transport_of(client)):
-        raise failed(Phase.AUTH, "login-in-clear", "no password without TLS", Scope.TLS)
+        raise failed(Phase.AUTH, "login-in-clear", "no login without TLS", Scope.TLS)
+    if smarthost.auth is AuthMethod.OAUTH2:
+        reply = await _log_in_with_token(client, smarthost, tokens)
+    else:
+        reply = await _log_in_with_password(client, smarthost)
+    _require_in_step(client, Phase.AUTH)
+    return reply
+
+
+async def _log_in_with_password(client: aiosmtplib.SMTP, smarthost: Smarthost) -> Reply:
+    if smarthost.username is None or smarthost.password is None:
+        raise _no_credentials("user name or password is missing")
     try:
         # A secret may be a file on a slow disk or a key ring that asks another process.
         password = await asyncio.to_thread(smarthost.password.read)
     except SecretError as error:
         raise failed(Phase.AUTH, "secret-unreadable", str(error), Scope.ACCOUNT) from error
-    mechanism = _mechanism(client, smarthost)
-    try:
-        await mechanism(smarthost.username, password)
-    except (SMTPException, OSError, ValueError) as error:
-        raise _login_failed(error, password, smarthost.preset) from None
-
-
-def _mechanism(
-    client: aiosmtplib.SMTP, smarthost: Smarthost
-) -> Callable[[str, str], Coroutine[Any, Any, object]]:
-    """The one mechanism to use: what the server offers, the simplest first, as TLS hides it."""
-    offered = [method.lower() for method in client.supported_auth_methods]
-    known: dict[str, Callable[[str, str], Coroutine[Any, Any, object]]] = {
-        "plain": client.auth_plain,
-        "login": client.auth_login,
-        "cram-md5": client.auth_crammd5,
+    mechanism = _required_mechanism(client, smarthost)
+    methods: dict[str, Callable[[str, str], Coroutine[Any, Any, SMTPResponse]]] = {
+        "PLAIN": client.auth_plain,
+        "LOGIN": client.auth_login,
+        "CRAM-MD5": client.auth_crammd5,
     }
-    for name, mechanism in known.items():
-        if name in offered:
-            return mechanism
-    detail = f"{smarthost.host} offers no login that a password fits ({', '.join(offered)})"
-    raise failed(Phase.AUTH, "no-common-mechanism", detail, Scope.SERVICE)
+    try:
+        response = await methods[mechanism](smarthost.username, password)
+    except (SMTPException, OSError, ValueError) as error:
+        raise _login_failed(error, masked, password, smarthost.preset) from None
+    return Reply.of(response.code, masked(response.message, password).splitlines())
 
 
-def _login_failed(error: Exception, password: str, provider: str | None) -> StepFailed:
-    """The failure of AUTH, without the password: some servers repeat what they do not know."""
+async def _log_in_with_token(
+    client: aiosmtplib.SMTP, smarthost: Smarthost, tokens: Tokens | None
+) -> Reply:
+    if smarthost.username is None:
+        raise _no_credentials("user name is missing")
+    _required_mechanism(client, smarthost)
+    if tokens is None:
+        raise failed(Phase.AUTH, "no-token", "only the running relay has tokens", Scope.UNKNOWN)
+    token = await tokens.access_token(smarthost)
+    if isinstance(token, NoToken):
+        raise failed(Phase.AUTH, token.cause, token.detail, token.scope)
+    try:
+        return await log_in_with_token(client, smarthost.username, token)
+    except (SMTPException, OSError, ValueError) as error:
+        failure = _login_failed(error, masked_token, token, smarthost.preset)
+        reply = failure.failure.reply
+        if failure.failure.scope is Scope.ACCOUNT and (reply is None or reply.permanent):
+            await tokens.refused(smarthost, token)
+        raise failure from None
+
+
+def _no_credentials(detail: str) -> StepFailed:
+    return failed(Phase.AUTH, "no-credentials", detail, Scope.ACCOUNT)
+
+
+def choose_mechanism(auth: AuthMethod, offered: Collection[str]) -> str | None:
+    """The one mechanism to use of those offered, the simplest first, as TLS hides it."""
+    known = {AuthMethod.PASSWORD: ("PLAIN", "LOGIN", "CRAM-MD5"), AuthMethod.OAUTH2: (MECHANISM,)}
+    names = {name.upper() for name in offered}
+    return next((name for name in known.get(auth, ()) if name in names), None)
+
+
+def _required_mechanism(client: aiosmtplib.SMTP, smarthost: Smarthost) -> str:
+    offered = client.server_auth_methods
+    mechanism = choose_mechanism(smarthost.auth, offered)
+    if mechanism is None:
+        fitting = "a password fits" if smarthost.auth is AuthMethod.PASSWORD else "a token fits"
+        names = sanitise(", ".join(offered).upper()) or "no AUTH at all"
+        detail = f"{smarthost.host} offers no login that {fitting} ({names})"
+        raise failed(Phase.AUTH, "no-common-mechanism", detail, Scope.SERVICE)
+    return mechanism
+
+
+def _login_failed(
+    error: Exception, mask: Callable[[str, str], str], secret: str, provider: str | None
+) -> StepFailed:
+    """The failure of AUTH, without the secret: some servers repeat what they do not know."""
+    if isinstance(error, TokenRefusedUnsaidError):
+        challenge = mask(error.challenge, secret)
+        return failed(Phase.AUTH, "oauth-token-refused", challenge, Scope.ACCOUNT)
     if not isinstance(error, SMTPResponseException):
         return step_failed(Phase.AUTH, error)
-    text = masked(error.message, password)
-    return step_failed(Phase.AUTH, SMTPResponseException(error.code, text), provider)
+    text = mask(error.message, secret)
+    judged = step_failed(Phase.AUTH, SMTPResponseException(error.code, text), provider)
+    challenge = mask(error.challenge, secret) if isinstance(error, TokenRefusedError) else ""
+    if challenge:
+        detail = f"{judged.failure.detail} ({challenge})"
+        return StepFailed(replace(judged.failure, detail=detail))
+    return judged
 
 
 def tls_context(smarthost: Smarthost) -> ssl.SSLContext | None:

@@ -45,6 +45,8 @@ class Transcript:
     dot: Reply | None = None
     broken: str | None = None
     parting: Reply | None = None  # said unasked before the connection failed
+    out_of_step: bool = False
+    """The server said more than it was asked: a refusal in here may be that of another command."""
 
     @property
     def accepted(self) -> bool:
@@ -59,6 +61,12 @@ class Transcript:
         if self.mail is not None:
             return self.mail.code == 421
         return self.broken is not None
+
+    @property
+    def refused_in_body(self) -> bool:
+        """Unasked, the server refused the message while it was on its way."""
+        under_way = self.phase is Phase.DATA and self.data is not None and self.data.code == 354
+        return under_way and self.parting is not None and not self.parting.positive
 
     @property
     def in_doubt(self) -> bool:
@@ -87,6 +95,7 @@ async def transact(
     except ExchangeLost as error:
         transcript.broken = str(error)
         transcript.parting = exchange.parting_reply
+        transcript.out_of_step = exchange.out_of_step and not transcript.refused_in_body
         exchange.abort(str(error))
     except BaseException:
         exchange.abort("given up")
@@ -111,7 +120,12 @@ async def _play(
     if transcript.accepted and transcript.data is not None and transcript.data.code == 354:
         await _send_body(connection, body, timeouts, transcript)
         seconds = timeouts.dot + outgoing.size_bytes / _LEAST_BYTES_PER_SECOND
-        transcript.dot = await connection.exchange.reply(seconds)
+        dot = await connection.exchange.reply(seconds)
+        if connection.exchange.contradicts(dot):
+            raise ExchangeLost("the server gave more than one reply to the message")
+        transcript.dot = dot
+    elif connection.exchange.out_of_step:
+        raise ExchangeLost("the server sent a reply that nobody asked for")
 
 
 async def _clean_up(connection: Connection, timeouts: Timeouts, transcript: Transcript) -> None:

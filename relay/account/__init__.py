@@ -1,0 +1,1 @@
+"""The accounts at the smarthosts: consent, tokens, and trying a login."""
