@@ -1,19 +1,18 @@
 """A message as it leaves: its header edited by the sender policy, its body untouched."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from presets.reply import Reply
 from presets.verdict import Phase
 from relay.config.model import Config, SenderPolicy, Smarthost
 from relay.delivery.outcome import Fate
-from relay.delivery.reports import null_path
 from relay.delivery.route import find_path, sender_policy
+from relay.delivery.sender_rule import SenderSettings, leave
 from relay.message import headers
-from relay.message.policy import apply
 from relay.smarthost.capabilities import Capabilities
 from relay.smarthost.transaction import Outgoing
-from relay.spool.model import Claim, Outcome, QueuedRecipient
+from relay.spool.model import Claim, Outcome, QueuedRecipient, SenderRule
 from relay.spool.protocol import Queue
 
 
@@ -23,6 +22,7 @@ class Batch:
 
     policy: SenderPolicy
     recipients: tuple[QueuedRecipient, ...]
+    rules: Sequence[SenderRule] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,10 @@ class Loaded:
     rest: bytes
 
 
-def batches(config: Config, claim: Claim, smarthost: Smarthost) -> tuple[Batch, ...]:
-    """How the claim's recipients are divided over transactions."""
+def batches(
+    config: Config, claim: Claim, smarthost: Smarthost, rules: Sequence[SenderRule] = ()
+) -> tuple[Batch, ...]:
+    """How the claim's recipients are divided over transactions; `rules` are the adopted ones."""
     groups: dict[SenderPolicy, list[QueuedRecipient]] = {}
     for queued in claim.recipients:
         path = find_path(
@@ -44,7 +46,7 @@ def batches(config: Config, claim: Claim, smarthost: Smarthost) -> tuple[Batch, 
         groups.setdefault(policy, []).append(queued)
     most = smarthost.max_recipients
     return tuple(
-        Batch(policy, tuple(members[start : start + most]))
+        Batch(policy, tuple(members[start : start + most]), rules)
         for policy, members in groups.items()
         for start in range(0, len(members), most)
     )
@@ -62,16 +64,13 @@ def address_message(
 ) -> tuple[Outgoing, bytes]:
     """The envelope and the header block with which a batch leaves."""
     envelope = claim.envelope
-    if claim.is_dsn:
-        header, reverse_path = loaded.header, envelope.reverse_path
-    else:
-        rewritten = apply(
-            loaded.header, envelope.reverse_path, batch.policy, smarthost.allowed_senders
-        )
-        header, reverse_path = rewritten.header, rewritten.reverse_path
+    policy = SenderPolicy() if claim.is_dsn else batch.policy
+    settings = SenderSettings(config, policy, batch.rules)
+    leaving = leave(settings, smarthost, loaded.header, envelope.reverse_path)
+    header, reverse_path = leaving.header, leaving.reverse_path
     return (
         Outgoing(
-            reverse_path=reverse_path or null_path(config, smarthost),
+            reverse_path=reverse_path,
             recipients=tuple(queued.recipient for queued in batch.recipients),
             size_bytes=claim.bytes - len(loaded.header) + len(header),
             body_8bit=envelope.body_8bit,
@@ -85,15 +84,30 @@ def address_message(
 
 
 async def wire_body(
-    queue: Queue, message: int, header: bytes, loaded: Loaded
+    queue: Queue, claim: Claim, header: bytes, loaded: Loaded
 ) -> AsyncIterator[bytes]:
     """The bytes to send: the edited header, then the stored rest piece by piece."""
-    yield header + loaded.rest
+    async for piece in stored_rest(queue, claim, loaded):
+        yield header + piece
+        header = b""
+
+
+async def stored_rest(queue: Queue, claim: Claim, loaded: Loaded) -> AsyncIterator[bytes]:
+    """What follows the header block, piece by piece; one piece at a time is in memory."""
+    yield loaded.rest
+    if len(loaded.header) + len(loaded.rest) >= claim.bytes:
+        return
     first = True
-    async for piece in queue.body(message):
+    async for piece in queue.body(claim.message):
         if not first:
             yield piece
         first = False
+
+
+def with_signature(outgoing: Outgoing, header: bytes, signature: bytes) -> tuple[Outgoing, bytes]:
+    """The same with a DKIM-Signature on top; what was empty changes nothing."""
+    size_bytes = outgoing.size_bytes + len(signature)
+    return replace(outgoing, size_bytes=size_bytes), signature + header
 
 
 def refused_here(

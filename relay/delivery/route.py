@@ -6,9 +6,13 @@ is queued.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from relay.config.model import Config, Route, SenderPolicy
 from relay.message.policy import matches
+
+PolicyPlace = Literal["client", "route", "smarthost", "sender"]
+"""A table of the configuration that may hold a sender policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,15 @@ def choose_lane(path: Path, blocked: Collection[str]) -> str:
 
 def sender_policy(config: Config, client: str, path: Path, smarthost: str) -> SenderPolicy:
     """The most specific policy that is set: client, route, smarthost, `[sender]`."""
-    return next(each for each in _policies(config, client, path, smarthost) if each is not None)
+    return policy_and_place(config, client, path, smarthost)[0]
+
+
+def policy_and_place(
+    config: Config, client: str, path: Path, smarthost: str
+) -> tuple[SenderPolicy, PolicyPlace]:
+    """The policy that `sender_policy` gives, and the table in which it stands."""
+    found = _policies(config, client, path, smarthost)
+    return next((policy, place) for policy, place in found if policy is not None)
 
 
 def copies(config: Config, client: str, path: Path) -> tuple[str, ...]:
@@ -56,12 +68,12 @@ def copies(config: Config, client: str, path: Path) -> tuple[str, ...]:
 
 def _policies(
     config: Config, client: str, path: Path, smarthost: str
-) -> Iterable[SenderPolicy | None]:
-    yield from (each.sender for each in config.clients if each.name == client)
+) -> Iterable[tuple[SenderPolicy | None, PolicyPlace]]:
+    yield from ((each.sender, "client") for each in config.clients if each.name == client)
     if path.route is not None:
-        yield path.route.policy
-    yield from (each.sender for each in config.smarthosts if each.name == smarthost)
-    yield config.sender
+        yield path.route.policy, "route"
+    yield from ((each.sender, "smarthost") for each in config.smarthosts if each.name == smarthost)
+    yield config.sender, "sender"
 
 
 def _applies(route: Route, client: str, sender: str | None, recipient: str) -> bool:

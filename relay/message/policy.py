@@ -42,19 +42,19 @@ def apply(
     """The message's header and reverse-path under ``policy``.
 
     ``force`` puts the policy's address into both. ``rewrite`` replaces only what no pattern of
-    ``allowed`` matches; a From that cannot be read counts as not allowed. A From that is
-    replaced keeps its display name; the original goes to X-Original-From, and to Reply-To
-    where none exists. A null reverse-path stays null. Without an address, or with ``keep``,
-    nothing changes.
+    ``allowed`` matches, and never the policy's address; a From that cannot be read counts as not
+    allowed. A From that is replaced keeps its display name; the original goes to X-Original-From,
+    and to Reply-To where none has an address. A null reverse-path stays null. Without an address,
+    or with ``keep``, nothing changes.
     """
     address = policy.address
     if policy.policy is PolicyKind.KEEP or address is None:
         return Rewritten(header, reverse_path)
 
     def may_stay(found: str) -> bool:
-        if policy.policy is PolicyKind.FORCE:
-            return found.casefold() == address.casefold()
-        return is_allowed(found, allowed)
+        if found.casefold() == address.casefold():
+            return True
+        return policy.policy is PolicyKind.REWRITE and is_allowed(found, allowed)
 
     changes: list[Change] = []
     if reverse_path is not None and not may_stay(reverse_path):
@@ -83,13 +83,16 @@ def _with_from(
     header: bytes, address: str, may_stay: Callable[[str], bool]
 ) -> tuple[bytes, tuple[Change, ...]]:
     originals = headers.named(header, b"From")
-    value = originals[0].value if originals else b""
     if _all_may_stay(originals, may_stay):
         return header, ()
+    # Of several, the first that somebody could answer to.
+    readable = next(filter(_has_address, originals), None)
+    value = (readable or originals[0]).value if originals else b""
     lines = headers.build(b"From", with_address(value, address))
     changes = [Change.FROM]
-    if addresses(value) and headers.first(header, b"Reply-To") is None:
-        lines += originals[0].renamed(b"Reply-To")
+    if readable and not any(map(_has_address, headers.named(header, b"Reply-To"))):
+        header = headers.remove(header, b"Reply-To")  # an empty one would be a second
+        lines += readable.renamed(b"Reply-To")
         changes.append(Change.REPLY_TO)
     lines += b"".join(original.renamed(b"X-Original-From") for original in originals)
     return headers.replace(header, b"From", lines), tuple(changes)
@@ -109,6 +112,10 @@ def _with_sender(
         lines = headers.build(b"Sender", address.encode())
         return headers.replace(header, b"Sender", lines), (Change.SENDER_REPLACED,)
     return headers.remove(header, b"Sender"), (Change.SENDER_REMOVED,)
+
+
+def _has_address(field: headers.Field) -> bool:
+    return bool(addresses(field.value))
 
 
 def _all_may_stay(found: list[headers.Field], may_stay: Callable[[str], bool]) -> bool:
