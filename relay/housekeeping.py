@@ -13,10 +13,13 @@ from relay.access.learning import WINDOW_SETTING
 from relay.config.model import Config
 from relay.delivery.outcome import Fate
 from relay.delivery.outgoing import load
+from relay.delivery.report_pace import ReportPace
 from relay.delivery.reports import Original, Report, Reporter
+from relay.delivery.schedule import LONGEST_DELAY
 from relay.envelope import Recipient
 from relay.intake.door import Door
 from relay.monitor import mail_log
+from relay.spool.errors import disk_cause
 from relay.spool.model import HeldFor, Outcome, RefusedDevice
 from relay.spool.protocol import Spool
 
@@ -48,6 +51,8 @@ class Housekeeping:
         self._clock = clock
         self._wake = wake
         self._tick = 0
+        self._trouble: str | None = None
+        self._report_pace = ReportPace()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -75,12 +80,30 @@ class Housekeeping:
             log.exception("housekeeping")
 
     def _due(self) -> list[Callable[[], Awaitable[None]]]:
-        tasks: list[Callable[[], Awaitable[None]]] = [self.end_learning]
+        tasks: list[Callable[[], Awaitable[None]]] = [self.watch_disk]
+        if self._spool.trouble is None:
+            tasks.append(self.end_learning)
+        if self._tick % _LIFETIME_EVERY_TICKS == 1:
+            tasks.append(self.heed_clock)
         if self._tick % _LIFETIME_EVERY_TICKS == 0:
             tasks.append(self.keep_lifetimes)
         if self._tick % _PURGE_EVERY_TICKS == 1:
             tasks.append(self.purge)
         return tasks
+
+    async def watch_disk(self) -> None:
+        """An alert when the spool's disk takes nothing new, an event when it does again."""
+        trouble = self._spool.trouble
+        cause = None if trouble is None else disk_cause(trouble)
+        if cause == self._trouble:
+            return
+        self._trouble = cause
+        if trouble is None or cause is None:
+            mail_log.event("disk-works")
+        else:
+            mail_log.alert(
+                cause, f"{trouble}; no mail is taken and no attempt begins until it works"
+            )
 
     async def note_refused(self) -> None:
         """Add the refusals since the last time to the ledger, one log line for each device."""
@@ -129,7 +152,7 @@ class Housekeeping:
             return None
         config = self._config()
         smarthost = config.smarthosts[0] if config.smarthosts else None
-        reporter = Reporter(config, self._spool.queue.new_id, smarthost)
+        reporter = Reporter(config, self._spool.queue.new_id, smarthost, self._report_pace)
         fate = Fate(Outcome.FAILED, Phase.RCPT, reply, cause="not-listed")
         pairs: list[tuple[Recipient, Fate]] = [
             (recipient, fate) for recipient in claim.envelope.recipients
@@ -143,6 +166,12 @@ class Housekeeping:
             mail_log.held(message, [], cause="lifetime")
         if held:
             mail_log.alert("lifetime", f"{len(held)} messages are past their lifetime and held")
+
+    async def heed_clock(self) -> None:
+        """A clock that was ahead, and is set right, must not keep mail waiting."""
+        hastened = await self._spool.queue.hasten(self._clock() + LONGEST_DELAY)
+        if hastened:
+            mail_log.event("clock-set-back", messages=hastened)
 
     async def purge(self) -> None:
         """Forget what was finished longer ago than `[spool] history`."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import relay
 from relay.access.address import Address, peer_address
 from relay.access.learning import WINDOW_SETTING
+from relay.account.login_test import LoginTest
 from relay.clock import utc_now
 from relay.config.load import differences, load
-from relay.config.model import Config, ConfigError
+from relay.config.model import Config, ConfigError, Smarthost
 from relay.control.daemon import Reloaded
 from relay.control.desk import Desk
 from relay.control.token import publish, withdraw
@@ -26,7 +27,9 @@ from relay.intake.context import Intake
 from relay.intake.door import Door
 from relay.intake.listener import Listeners
 from relay.monitor import mail_log
+from relay.monitor.log_writer import LogWriter
 from relay.spool.errors import SpoolError
+from relay.spool.model import PausedAccount
 from relay.spool.sqlite import SqliteSpool, open_spool
 
 if TYPE_CHECKING:
@@ -56,6 +59,8 @@ class Service:
             accepted=self._dispatcher.wake,
             blocked_lanes=self._dispatcher.blocked_names,
             smarthost_size_bytes=self._smarthost_size_bytes,
+            lanes_open=self._dispatcher.lanes_open,
+            waiters=self._dispatcher.waiters,
         )
         self.listeners = Listeners(self._intake)
         self._housekeeping = Housekeeping(
@@ -107,8 +112,20 @@ class Service:
         until = await self._spool.ledger.setting(WINDOW_SETTING)
         self._door.learning_until = datetime.fromisoformat(until) if until else None
 
+    async def sender_rules_changed(self) -> None:
+        await self._dispatcher.sender_rules_changed()
+
     async def account_resumed(self, host: str, username: str) -> None:
         await self._dispatcher.account_resumed(host, username)
+
+    async def account_test(self, smarthost: Smarthost, force: bool) -> LoginTest | PausedAccount:
+        return await self._dispatcher.test_account(smarthost, force)
+
+    async def account_pause(self, smarthost: Smarthost) -> None:
+        await self._dispatcher.pause(smarthost)
+
+    async def granted(self, host: str, username: str) -> None:
+        await self._dispatcher.granted(host, username)
 
     async def reload(self) -> Reloaded:
         """Read the file again; with any fault in it the old configuration stays."""
@@ -146,11 +163,14 @@ async def serve(config: Config, clock: Callable[[], datetime] = utc_now) -> int:
     Raises CannotListen, SpoolError, SpoolInUse or OSError when it cannot start; then nothing was
     accepted and nothing is left behind.
     """
-    log_writer = mail_log.LogWriter(sys.stderr)
+    log_writer = LogWriter(sys.stderr)
     try:
         path = config.spool.path
         assert path is not None  # the only kind of store that a configuration can name today
-        spool = await asyncio.to_thread(open_spool, path, clock)
+        secret_key = config.spool.secret_key
+        spool = await asyncio.to_thread(open_spool, path, clock, secret_key, serving=True)
+        if spool.salvaged is not None:
+            mail_log.alert("spool-damaged", spool.salvaged.text(), aside=spool.salvaged.aside)
         try:
             return await _run(config, spool, clock)
         finally:

@@ -13,7 +13,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from relay.control.devices import one_address
 from relay.control.documents import Document, document
 from relay.control.errors import Declined
+from relay.control.grants import grant_document
 from relay.spool.ids import id_number
+from relay.spool.model import Grant
 
 TIMEOUT_SECONDS = 10
 _ACTION_TIMEOUT_SECONDS = 300  # deleting a hundred thousand messages takes its time
@@ -90,6 +92,21 @@ class RemoteDesk:
         body = {"action": action, "to": to, **which}
         return self._post("/queue/actions", body, _ACTION_TIMEOUT_SECONDS)
 
+    async def queue_cure(
+        self, id_: str, address: str | None = None, domain: bool = False
+    ) -> Document:
+        if id_number(id_) is None:
+            return document("queue cure", unknown=[id_])
+        await self.status()  # as above
+        body: dict[str, object] = {"as": address, "domain": domain}
+        return self._post(f"/queue/{id_}/cure", body, _ACTION_TIMEOUT_SECONDS)
+
+    async def sender_list(self) -> Document:
+        return self._get("/senders")
+
+    async def sender_remove(self, sender: str, smarthost: str | None = None) -> Document:
+        return self._post("/senders/remove", {"sender": sender, "smarthost": smarthost})
+
     async def client_list(self) -> Document:
         return self._get("/clients")
 
@@ -110,6 +127,17 @@ class RemoteDesk:
 
     async def account_resume(self, name: str) -> Document:
         return self._post("/accounts/resume", {"name": name})
+
+    async def account_pause(self, name: str) -> Document:
+        return self._post("/accounts/pause", {"name": name})
+
+    async def account_test(self, name: str, force: bool = False, language: str = "en") -> Document:
+        await self.status()  # as above: a server may keep the relay waiting for minutes
+        body = {"name": name, "force": force}
+        return self._post(f"/accounts/test?lang={language}", body, _ACTION_TIMEOUT_SECONDS)
+
+    async def account_grant(self, name: str, grant: Grant) -> Document:
+        return self._post("/accounts/grant", {"name": name, "grant": grant_document(grant)})
 
     async def why(self, address: str, sender: str, recipient: str | None = None) -> Document:
         return self._get("/why", address=address, sender=sender, recipient=recipient)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from random import random
 from typing import TYPE_CHECKING, Protocol
 
+from relay.clock import utc_now
 from relay.spool.model import BlockedBy
 
 if TYPE_CHECKING:
-    from relay.config.model import Config, Fault
+    from relay.account.login_test import LoginTest
+    from relay.config.model import Config, Fault, Smarthost
+    from relay.delivery.dispatcher import Dispatcher
+    from relay.spool.model import PausedAccount
     from relay.spool.protocol import Spool
+
+
+_LAST_SECONDS = 5.0  # for a token that came to be kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +52,24 @@ class Daemon(Protocol):
     async def access_changed(self) -> None:
         """Adopted devices or the learning window changed in the ledger."""
 
+    async def sender_rules_changed(self) -> None:
+        """Adopted sender rules changed in the ledger."""
+
     async def account_resumed(self, host: str, username: str) -> None:
         """The ledger no longer pauses this account: try it again."""
+
+    async def account_test(self, smarthost: Smarthost, force: bool) -> LoginTest | PausedAccount:
+        """Log in once, without mail, and tell the breaker what came of it.
+
+        The pause, and nothing dialled, while the breaker is open; `force` dials all the same. A
+        refusal counts as the try of its period, a login ends the pause. `smarthost` has an account.
+        """
+
+    async def account_pause(self, smarthost: Smarthost) -> None:
+        """Pause its account, in the ledger too, until somebody resumes it."""
+
+    async def granted(self, host: str, username: str) -> None:
+        """The vault has a new grant for this account, and the ledger pauses it no more."""
 
     async def reload(self) -> Reloaded:
         """Read the configuration again."""
@@ -56,9 +82,13 @@ class Daemon(Protocol):
 class Offline:
     """Stands for a relay that is stopped: there is nobody to wake."""
 
-    def __init__(self, config: Config, spool: Spool) -> None:
+    def __init__(
+        self, config: Config, spool: Spool, clock: Callable[[], datetime] = utc_now
+    ) -> None:
         self._config = config
+        self._spool = spool
         self._ledger = spool.ledger
+        self._clock = clock
 
     def config(self) -> Config:
         return self._config
@@ -74,8 +104,33 @@ class Offline:
     async def access_changed(self) -> None:
         """Nobody listens; the next start reads the ledger."""
 
+    async def sender_rules_changed(self) -> None:
+        """Nobody delivers; the next start reads the ledger."""
+
     async def account_resumed(self, host: str, username: str) -> None:
         """Nobody keeps it paused."""
+
+    async def account_test(self, smarthost: Smarthost, force: bool) -> LoginTest | PausedAccount:
+        dispatcher = await self._dispatcher()
+        try:
+            return await dispatcher.test_account(smarthost, force)
+        finally:
+            await dispatcher.stop(_LAST_SECONDS)
+
+    async def account_pause(self, smarthost: Smarthost) -> None:
+        await (await self._dispatcher()).pause(smarthost)
+
+    async def granted(self, host: str, username: str) -> None:
+        """Nobody keeps an older token."""
+
+    async def _dispatcher(self) -> Dispatcher:
+        """One that delivers nothing: what the running relay would do about accounts."""
+        # Loaded here: most of what is done to a stopped relay needs no delivery.
+        from relay.delivery.dispatcher import Dispatcher
+
+        dispatcher = Dispatcher(self._config, self._spool, self._clock, random)
+        await dispatcher.blocks.restore()
+        return dispatcher
 
     async def reload(self) -> Reloaded:
         return Reloaded(applied=False)

@@ -11,15 +11,17 @@ from datetime import datetime
 
 from relay.config.model import Config, DeliveryMode
 from relay.control import documents, health
+from relay.control.account_documents import tested_document, untested_document
 from relay.control.accounts import Accounts
 from relay.control.daemon import Daemon
 from relay.control.devices import Devices, one_address
 from relay.control.documents import Document, document
 from relay.control.errors import Declined
 from relay.control.queue_actions import Action, QueueActions
+from relay.control.sender_rules import SenderRules, Wish
 from relay.control.why import Circumstances, Question, why
 from relay.spool.ids import id_number, id_text
-from relay.spool.model import HeldFor, State
+from relay.spool.model import Grant, HeldFor, PausedAccount, State
 from relay.spool.protocol import Spool
 
 MOST_LISTED = 10_000
@@ -66,6 +68,7 @@ class Desk:
             return document("queue show", unknown=[id_])
         config = self.config()
         content = documents.full_message_document(message, config, language)
+        content["cures"] = await self._sender_rules().proposals(message)
         return document("queue show", **content)
 
     def queue_body(self, id_: str) -> AsyncIterator[bytes]:
@@ -86,6 +89,34 @@ class Desk:
         if tally.changed or chosen is Action.RETRY:
             self._daemon.mail_due()
         return tally.document(chosen)
+
+    async def queue_cure(
+        self, id_: str, address: str | None = None, domain: bool = False
+    ) -> Document:
+        """Adopt the sender rule that cures one message, and release all that it cures.
+
+        `address` is what the account may send as where its user name does not tell; with `domain`
+        the rule holds for everybody in the sender's domain.
+        """
+        rules = self._sender_rules()
+        answer = await rules.adopt(id_, Wish(address, domain))
+        if answer.get("rules"):
+            await self._daemon.sender_rules_changed()
+        if "unknown" not in answer and answer["reason"] is None:
+            answer["released"] = await rules.release(answer)
+            self._daemon.mail_due()
+        return answer
+
+    async def sender_list(self) -> Document:
+        """The sender rules that were adopted."""
+        return await self._sender_rules().listed()
+
+    async def sender_remove(self, sender: str, smarthost: str | None = None) -> Document:
+        """Take sender rules back; what left as another address leaves as itself again."""
+        answer = await self._sender_rules().remove(sender, smarthost)
+        if answer["removed"]:
+            await self._daemon.sender_rules_changed()
+        return answer
 
     async def client_list(self) -> Document:
         """Who may send."""
@@ -125,7 +156,7 @@ class Desk:
         return answer
 
     async def account_list(self, language: str = "en") -> Document:
-        """The accounts of the smarthosts, and which are paused."""
+        """The accounts of the smarthosts: their consent, what they used, and which are paused."""
         return await self._accounts().listed(language)
 
     async def account_resume(self, name: str) -> Document:
@@ -137,6 +168,44 @@ class Desk:
             self._daemon.mail_due()
         return answer
 
+    async def account_pause(self, name: str) -> Document:
+        """Log in no more as an account until somebody resumes it; its mail waits."""
+        paused = []
+        for smarthost in self._accounts().meant(name):
+            await self._daemon.account_pause(smarthost)
+            paused.append({"host": smarthost.host, "username": smarthost.username})
+        return document("account pause", paused=paused)
+
+    async def account_test(self, name: str, force: bool = False, language: str = "en") -> Document:
+        """Log in once, without mail. Not while the account is paused, unless `force`.
+
+        It counts as the one try that a paused account has in a period: a refusal pauses it for
+        the next, a login ends the pause.
+        """
+        smarthost = self._accounts().one_meant(name)
+        found = await self._daemon.account_test(smarthost, force)
+        if isinstance(found, PausedAccount):
+            return untested_document(smarthost, found, language)
+        if found.accepted:
+            self._daemon.mail_due()
+        return tested_document(smarthost, found, language)
+
+    async def account_grant(self, name: str, grant: Grant) -> Document:
+        """Keep what somebody's consent gave, and try the account again."""
+        accounts = self._accounts()
+        smarthost = accounts.one_meant(name)
+        if smarthost.oauth2 is None or smarthost.account is None:
+            raise Declined(
+                f'{name} logt niet in met OAuth2; zet auth = "oauth2" bij de smarthost',
+                f'{name} does not log in with OAuth2; set auth = "oauth2" at the smarthost',
+            )
+        await self._spool.vault.keep(*smarthost.account, grant)
+        resumed = await accounts.end_pause(smarthost.account)
+        await self._daemon.granted(*smarthost.account)
+        self._daemon.mail_due()
+        host, username = smarthost.account
+        return document("account grant", host=host, username=username, resumed=resumed)
+
     async def why(self, address: str, sender: str, recipient: str | None = None) -> Document:
         """What would become of one mail."""
         devices = self._devices()
@@ -144,6 +213,7 @@ class Desk:
             rules=await devices.rules(),
             learning_until=await devices.learning_until(),
             blocked=await self._actions().blocked(),
+            sender_rules=await self._spool.ledger.sender_rules(),
         )
         question = Question(one_address(address), sender, recipient)
         return why(self.config(), self._clock(), circumstances, question)
@@ -188,11 +258,14 @@ class Desk:
     def _actions(self) -> QueueActions:
         return QueueActions(self._spool, self.config(), self._clock())
 
+    def _sender_rules(self) -> SenderRules:
+        return SenderRules(self._spool, self.config(), self._clock())
+
     def _devices(self) -> Devices:
         return Devices(self._spool.ledger, self.config(), self._clock())
 
     def _accounts(self) -> Accounts:
-        return Accounts(self._spool.ledger, self.config())
+        return Accounts(self._spool, self.config(), self._clock())
 
 
 def _state(text: str) -> State:

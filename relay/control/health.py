@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
+from relay.config.dkim_key import private_key
+from relay.config.fault import BadValueError
 from relay.config.model import Config
+from relay.config.secret import SecretError
 from relay.control import documents
 from relay.control.documents import Document
+from relay.control.usage import quota_warnings, usage_documents
 from relay.delivery.sightings import Seen, read_seen
-from relay.spool.errors import SpoolError
+from relay.spool.errors import SpoolError, disk_cause
 from relay.spool.model import BlockedBy, History, Lane, PausedAccount, Totals
 from relay.spool.protocol import Spool
+from relay.spool.sqlite.aside import damaged_files
 
 OLDEST_WAIT = timedelta(hours=1)
 """How long the oldest message may wait before it is a problem."""
@@ -26,18 +32,26 @@ async def health(spool: Spool, config: Config, now: datetime) -> Document:
         paused = await spool.ledger.paused()
         names = _names(config, totals)
         pasts = {name: await _past(spool, name) for name in names}
+        accounts = await usage_documents(config, spool.ledger, now, totals)
     except SpoolError as error:
-        return {**room, "problems": [{"id": "spool-failing", "detail": str(error)}]}
+        problems = _trouble(spool) or [{"id": "spool-failing", "detail": str(error)}]
+        return {**room, "problems": problems, "warnings": []}
     return {
         **_counts(totals, now),
         **room,
         "smarthosts": _smarthosts(config, totals, lanes, pasts),
+        "accounts": accounts,
         "problems": [
             *_account_problems(paused),
             *_smarthost_problems(config, lanes),
             *_waiting_problems(totals, now),
+            *_trouble(spool),
             *_disk_problems(free_bytes, config.spool.reserve_bytes),
+            *_damaged(config),
+            *await asyncio.to_thread(_dkim_problems, config),
         ],
+        # Nobody has to act: what exceeds a limit waits, and nothing is lost.
+        "warnings": [*_quota_blocks(config, lanes, now), *quota_warnings(accounts)],
     }
 
 
@@ -58,6 +72,7 @@ def _without_spool(config: Config, *problems: Document) -> Document:
         running=False,
         sandbox=config.sandbox,
         problems=list(problems),
+        warnings=[],
     )
 
 
@@ -128,6 +143,22 @@ def _smarthost_problems(config: Config, lanes: dict[str, Lane]) -> list[Document
     ]
 
 
+def _quota_blocks(config: Config, lanes: dict[str, Lane], now: datetime) -> list[Document]:
+    configured = {smarthost.name for smarthost in config.smarthosts}
+    return [
+        {
+            "id": "quota-waiting",
+            "smarthost": lane.name,
+            **documents.block_document(lane.block),
+        }
+        for lane in lanes.values()
+        if lane.name in configured
+        and lane.block is not None
+        and lane.block.by is BlockedBy.QUOTA
+        and (lane.block.until is None or lane.block.until > now)
+    ]
+
+
 def _waiting_problems(totals: Totals, now: datetime) -> list[Document]:
     waited = _seconds_since(totals.oldest_queued_at, now)
     if waited <= OLDEST_WAIT.total_seconds():
@@ -135,7 +166,31 @@ def _waiting_problems(totals: Totals, now: datetime) -> list[Document]:
     return [{"id": "queue-old", "oldest_queued_seconds": waited}]
 
 
+def _trouble(spool: Spool) -> list[Document]:
+    """The disk takes nothing new: no message, and no attempt whose outcome could not be kept."""
+    trouble = spool.trouble
+    return [] if trouble is None else [{"id": disk_cause(trouble), "detail": str(trouble)}]
+
+
+def _damaged(config: Config) -> list[Document]:
+    """Damaged spools that a start replaced, until somebody has looked and deletes them."""
+    path = config.spool.path
+    found = [] if path is None else damaged_files(path)
+    return [{"id": "spool-damaged", "path": str(each)} for each in found]
+
+
 def _disk_problems(free_bytes: int | None, reserve_bytes: int) -> list[Document]:
     if free_bytes is None or free_bytes >= reserve_bytes:
         return []
     return [{"id": "disk-low", "free_bytes": free_bytes, "reserve_bytes": reserve_bytes}]
+
+
+def _dkim_problems(config: Config) -> list[Document]:
+    """The domains whose mail waits, as it cannot be signed; reads each key."""
+    found: list[Document] = []
+    for each in config.dkim:
+        try:
+            private_key(each.key.read())
+        except (SecretError, BadValueError) as error:
+            found.append({"id": "dkim-key", "domain": each.domain, "detail": str(error)})
+    return found

@@ -88,11 +88,11 @@ class QueueActions:
                 tally.add(await self._do(action, batch, to))
         return tally
 
-    async def release(self, ids: Sequence[int]) -> list[str]:
-        """Release messages that are held; the ids that changed."""
+    async def release(self, ids: Sequence[int], held_for: HeldFor | None = None) -> list[str]:
+        """Release messages that are held, or only what is held for one reason; the ids that changed."""
         tally = Tally()
         for batch in _batches(ids):
-            await self._release(await self._views(batch, tally), tally)
+            await self._release(await self._views(batch, tally), tally, held_for)
         return tally.changed
 
     async def _act_on_all(self, action: Action, to: str | None) -> Tally:
@@ -132,7 +132,9 @@ class QueueActions:
                 views.append(message)
         return views
 
-    async def _release(self, messages: Sequence[MessageView], tally: Tally) -> None:
+    async def _release(
+        self, messages: Sequence[MessageView], tally: Tally, held_for: HeldFor | None = None
+    ) -> None:
         """What is held goes to the smarthost that the routes of now say; a sandbox's stays."""
         blocked = await self.blocked()
         free: list[MessageView] = []
@@ -145,7 +147,7 @@ class QueueActions:
         if moves:
             await self.spool.queue.relane(moves)
         if free:
-            tally.add(await self._do(Action.RELEASE, [each.id for each in free], None))
+            tally.add(await self.spool.queue.release([each.id for each in free], held_for))
 
     def _moves(
         self, message: MessageView, blocked: frozenset[str]

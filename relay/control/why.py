@@ -10,10 +10,12 @@ from relay.access.learning import may_learn
 from relay.access.rules import AccessRules
 from relay.config.model import Client, Config, DeliveryMode
 from relay.control.documents import Document, document
-from relay.delivery.route import Path, find_path, sender_policy
+from relay.delivery.route import Path, find_path, policy_and_place
+from relay.delivery.sender_rule import SenderSettings, leave
 from relay.intake.path import MailCommand, RcptCommand, Refusal, parse_mail, parse_rcpt
 from relay.intake.replies import reply
-from relay.message import policy
+from relay.message.policy import is_allowed
+from relay.spool.model import SenderRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Circumstances:
     rules: AccessRules
     learning_until: datetime | None = None
     blocked: frozenset[str] = frozenset()
+    sender_rules: tuple[SenderRule, ...] = ()
 
 
 def why(config: Config, now: datetime, at: Circumstances, question: Question) -> Document:
@@ -52,6 +55,7 @@ def why(config: Config, now: datetime, at: Circumstances, question: Question) ->
         client=client.name if client else None,
         network=str(at.rules.explain(question.address)) if client else None,
         held_for=_held_for(config, learning) if refusal is None else None,
+        direct_wait_seconds=_direct_wait_seconds(config),
         limits=_limits(config, client) if client else None,
         route=None,
         smarthosts=[],
@@ -61,8 +65,7 @@ def why(config: Config, now: datetime, at: Circumstances, question: Question) ->
         path = find_path(config, name, question.sender or None, question.recipient or "")
         content["route"] = path.rule
         content["smarthosts"] = [
-            _smarthost(config, path, each, (name, question.sender), at.blocked)
-            for each in path.smarthosts
+            _smarthost(config, path, each, (name, question.sender), at) for each in path.smarthosts
         ]
     return content
 
@@ -102,6 +105,12 @@ def _held_for(config: Config, learning: bool) -> str | None:
     return "trial" if config.delivery.mode is DeliveryMode.HOLD else None
 
 
+def _direct_wait_seconds(config: Config) -> float | None:
+    """How long the machine waits for the smarthost's own verdict; None: not in this mode."""
+    direct = config.delivery.mode is DeliveryMode.DIRECT
+    return config.delivery.direct_wait.total_seconds() if direct else None
+
+
 def _limits(config: Config, client: Client) -> Document:
     largest = max(listener.max_message_bytes for listener in config.listeners)
     return {
@@ -114,25 +123,29 @@ def _limits(config: Config, client: Client) -> Document:
 
 
 def _smarthost(
-    config: Config, path: Path, name: str, mail: tuple[str, str], blocked: frozenset[str]
+    config: Config, path: Path, name: str, mail: tuple[str, str], at: Circumstances
 ) -> Document:
     client, sender = mail
     smarthost = config.smarthost(name)
-    rule = sender_policy(config, client, path, name)
+    policy, place = policy_and_place(config, client, path, name)
     header = b"From: " + _bytes(sender) + b"\r\n" if sender else b""
-    leaves = policy.apply(header, sender or None, rule, smarthost.allowed_senders)
+    settings = SenderSettings(config, policy, at.sender_rules)
+    leaves = leave(settings, smarthost, header, sender or None)
     leaves_as = leaves.reverse_path or ""
+    allowed = bool(leaves.rule) or not leaves_as or is_allowed(leaves_as, smarthost.allowed_senders)
     return {
         "name": name,
         "host": smarthost.host,
         "port": smarthost.port,
         "username": smarthost.username,
-        "blocked": name in blocked,
-        "policy": rule.policy.value,
+        "blocked": name in at.blocked,
+        "policy": policy.policy.value,
+        "policy_place": place,
+        "sender_rule": leaves.rule.sender if leaves.rule else None,
         "sender": leaves_as,
-        "sender_allowed": not leaves_as or policy.is_allowed(leaves_as, smarthost.allowed_senders),
+        "sender_allowed": allowed,
         "changes": [change.value for change in leaves.changes],
-        "bcc": list(rule.bcc),
+        "bcc": list(policy.bcc),
         "messages_per_minute": smarthost.messages_per_minute,
         "messages_per_day": smarthost.messages_per_day,
         "recipients_per_day": smarthost.recipients_per_day,

@@ -11,22 +11,36 @@ from datetime import datetime
 from presets.reply import Reply
 from presets.verdict import Phase
 from relay.config.model import AuthMethod, Config, Smarthost
+from relay.delivery.direct import Handover, Waiters
 from relay.delivery.outcome import Blame, Fate, Judgement, Server, acquitted, judge_transcript
-from relay.delivery.outgoing import Loaded, address_message, batches, load, refused_here, wire_body
+from relay.delivery.outgoing import (
+    Loaded,
+    address_message,
+    batches,
+    load,
+    refused_here,
+    wire_body,
+    with_signature,
+)
+from relay.delivery.report_pace import ReportPace
 from relay.delivery.reports import Original, Reporter
 from relay.delivery.settling import Attempted, settle_attempt
+from relay.delivery.signing import NotSigned, Signatory, Text
 from relay.delivery.telling import tell
+from relay.delivery.usage import Allowance, portions
 from relay.monitor import mail_log
 from relay.smarthost.connect import STANDARD_TIMEOUTS, ConnectFailure, Connection, Timeouts
 from relay.smarthost.transaction import transact
 from relay.spool.errors import SpoolError
-from relay.spool.model import Claim, Outcome, QueuedRecipient, Settlement
+from relay.spool.model import Claim, Outcome, QueuedRecipient, SenderRule, Settlement
 from relay.spool.protocol import Spool
 
 log = logging.getLogger(__name__)
 
 _POISON_FAULTS = 3
 _MOST_ACCUSED = 1000
+_LONGEST_RECORD_PAUSE_SECONDS = 5.0  # after which the mail of all lanes moves again
+_LAST_RECORD_SECONDS = 1.0  # for the record of an attempt whose worker is cancelled
 _FULL_BODY_BYTES = 100_000  # of an original that a report returns whole
 
 
@@ -44,6 +58,7 @@ class _Run:
     address: str | None = None
     fates: list[tuple[QueuedRecipient, Fate]] = field(default_factory=list)
     original: Original | None = None
+    allowance: Allowance | None = None
     relayed_without_dsn: bool = False
 
     def judgement(self) -> Judgement:
@@ -79,27 +94,42 @@ class Courier:
     wake: Callable[[Collection[str]], None]
     """Called with the lanes that got mail by a settlement."""
     timeouts: Timeouts = STANDARD_TIMEOUTS
+    waiters: Waiters = field(default_factory=Waiters)
+    """The clients that wait for what becomes of their message."""
+    sender_rules: tuple[SenderRule, ...] = ()
+    """Those adopted in the ledger."""
     faults: dict[int, int] = field(default_factory=dict)
     """Own faults by message, to take one aside that always provokes one."""
     passed: Counter[str] = field(default_factory=Counter)
     """By smarthost, how many messages it has taken or judged."""
     accused: dict[int, int] = field(default_factory=dict)
     """Messages that met trouble of the whole smarthost, with `passed` at that time."""
+    signatory: Signatory = field(default_factory=Signatory)
+    report_pace: ReportPace = field(default_factory=ReportPace)
+    unrecorded: int = 0
+    """Outcomes that the spool did not take yet."""
+
+    @property
+    def paused(self) -> bool:
+        """No attempt may begin: what is sent and cannot be recorded is sent again after a crash."""
+        return self.unrecorded > 0 or self.spool.trouble is not None
 
     async def deliver(
-        self, connection: Connection, claim: Claim, smarthost: Smarthost
+        self, connection: Connection, claim: Claim, smarthost: Smarthost, allowance: Allowance
     ) -> Judgement | None:
-        """Attempt a claim and settle it; what the judgement blames is the caller's to heed.
+        """Attempt a claim, as far as `allowance` lets it, and settle it; what the judgement blames
+        is the caller's to heed.
 
         None: nothing was attempted, as the server had ended a connection that was used before.
         Cancelled, or after a fault of ours, the connection is cut and the claim settled.
         """
-        run = _Run(claim, smarthost, time.monotonic(), connection.address)
+        run = _Run(claim, smarthost, time.monotonic(), connection.address, allowance=allowance)
         try:
-            if not await self._attempt(run, connection):
+            if not await self._attempt(run, connection, allowance):
                 return None
         except BaseException as error:
             in_doubt = connection.dot_sent
+            allowance.interrupted(in_doubt=in_doubt)
             connection.exchange.abort("given up")
             await self._give_up(run, error, in_doubt)
             if not isinstance(error, Exception):
@@ -127,7 +157,7 @@ class Courier:
         run = _Run(claim, smarthost, time.monotonic())
         await self._give_up(run, error, in_doubt=False)
 
-    async def _attempt(self, run: _Run, connection: Connection) -> bool:
+    async def _attempt(self, run: _Run, connection: Connection, allowance: Allowance) -> bool:
         """Every batch in its turn; False if the connection turned out to have ended before."""
         claim, config = run.claim, self.config
         loaded = await load(self.spool.queue, claim.message)
@@ -135,28 +165,39 @@ class Courier:
             raise BodyMissing(str(claim.message))
         run.relayed_without_dsn = not connection.capabilities.dsn
         run.original = _original(claim, loaded)
-        for number, batch in enumerate(batches(config, claim, run.smarthost)):
+        text = Text(self.spool.queue, claim, loaded)
+        divided = batches(config, claim, run.smarthost, self.sender_rules)
+        for number, batch in enumerate(portions(divided, allowance)):
             if run.fates and (run.judgement().worst or not connection.exchange.usable):
                 break
             outgoing, header = address_message(config, claim, batch, run.smarthost, loaded)
+            signature = await self.signatory.sign(
+                config.dkim, header, text, self.clock(), config.language
+            )
+            if isinstance(signature, NotSigned):
+                run.fates += [(each, signature.fate) for each in batch.recipients]
+                continue
+            outgoing, header = with_signature(outgoing, header, signature)
             refused, outgoing, sent = refused_here(outgoing, batch, connection.capabilities)
             run.fates += refused
             if not sent:
                 continue
             was_used = connection.used > 0
-            body = wire_body(self.spool.queue, claim.message, header, loaded)
+            body = wire_body(self.spool.queue, claim, header, loaded)
             transcript = await transact(connection, outgoing, body, self.timeouts)
-            if was_used and transcript.never_began:
+            server = Server(run.smarthost.preset, run.smarthost.auth is not AuthMethod.NONE)
+            judgement = judge_transcript(transcript, len(sent), server)
+            if was_used and transcript.never_began and not judgement.too_much:
                 connection.exchange.abort("ended by the server")
                 if number == 0:
                     return False
                 break
-            server = Server(run.smarthost.preset, run.smarthost.auth is not AuthMethod.NONE)
-            judgement = judge_transcript(transcript, len(sent), server)
+            allowance.count(transcript, judgement)
             run.fates += zip(sent, judgement.fates, strict=True)
             if judgement.drop:
                 connection.exchange.abort("the server's replies are out of order")
-        run.leave(_left_over(run.judgement()))
+        if not allowance.short or run.judgement().worst or not connection.exchange.usable:
+            run.leave(_left_over(run.judgement()))
         return True
 
     def _weigh(self, run: _Run) -> None:
@@ -199,26 +240,60 @@ class Courier:
         return self.faults[message] >= _POISON_FAULTS
 
     async def _settle(self, run: _Run) -> None:
-        """Record an attempt. While the disk refuses, only the record is tried again, not the mail."""
+        """Record an attempt and tell of it, also when cancelled, unless the disk does not take it."""
+        settling = asyncio.ensure_future(self._record_and_tell(run))
+        try:
+            await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            await asyncio.wait([settling], timeout=_LAST_RECORD_SECONDS)
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+            raise
+
+    async def _record_and_tell(self, run: _Run) -> None:
+        """Record an attempt, and let a client that waits for it know."""
         attempted, settlement = self._settlement(run)
-        pause = 1.0
-        while True:
-            try:
-                settled = await self.spool.queue.settle(settlement)
-                break
-            except SpoolError as error:
-                mail_log.alert("outcome-not-recorded", str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 30.0)
+        handover = self.waiters.hand_over(attempted, settlement, run.smarthost)
+        try:
+            settled = await self._record(handover)
+        except BaseException:
+            handover.failed()
+            raise
+        settlement = handover.settlement
+        handover.recorded(settled)
         if settled:
             lanes = {each.lane for message, _ in settlement.dsns for each in message.placements}
             lanes |= {each.lane for each in settlement.results if each.lane is not None}
             self.wake(lanes - {run.claim.lane})
             tell(attempted, settlement, run.smarthost, self.config.language)
 
+    async def _record(self, handover: Handover) -> bool:
+        """While the disk refuses, only the record is tried again, not the mail, and no other
+        attempt begins."""
+        try:
+            return await self.spool.queue.settle(handover.settlement)
+        except SpoolError as error:
+            handover.failed()
+            mail_log.alert("outcome-not-recorded", str(error))
+        self.unrecorded += 1
+        try:
+            return await self._record_patiently(handover.settlement)
+        finally:
+            self.unrecorded -= 1
+
+    async def _record_patiently(self, settlement: Settlement) -> bool:
+        pause = 1.0
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                return await self.spool.queue.settle(settlement)
+            except SpoolError as error:
+                log.info("outcome of %s not recorded yet: %s", settlement.claim.message, error)
+            pause = min(pause * 2, _LONGEST_RECORD_PAUSE_SECONDS)
+
     def _settlement(self, run: _Run) -> tuple[Attempted, Settlement]:
         """What to record. A fault in writing a report holds what would have failed unreported."""
-        reporter = Reporter(self.config, self.spool.queue.new_id, run.smarthost)
+        reporter = Reporter(self.config, self.spool.queue.new_id, run.smarthost, self.report_pace)
         attempted = run.attempted(self.clock())
         try:
             settlement = settle_attempt(
@@ -228,7 +303,8 @@ class Courier:
             log.exception("fault while reporting on %s", run.claim.message, exc_info=error)
             attempted = replace(attempted, fates=list(map(_held_if_failed, run.fates)))
             settlement = settle_attempt(attempted, None, reporter, self.config, self.chance())
-        return attempted, settlement
+        usage = run.allowance.usage() if run.allowance is not None else None
+        return attempted, replace(settlement, usage=usage)
 
 
 def _original(claim: Claim, loaded: Loaded) -> Original:

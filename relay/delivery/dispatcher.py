@@ -3,23 +3,30 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from relay.config.model import Config
-from relay.delivery.blocks import Blocks
+from presets.verdict import Scope
+from relay.account.keeper import TokenKeeper
+from relay.account.login_test import LoginTest, try_login
+from relay.config.model import Config, Smarthost
+from relay.delivery.blocks import Blocks, Trouble
+from relay.delivery.budget import Budget
 from relay.delivery.courier import Courier
-from relay.delivery.lane import Lane, Tools
-from relay.delivery.pacing import Pacer
-from relay.delivery.route import choose_lane, find_path
+from relay.delivery.direct import Waiters
+from relay.delivery.lane import Lane
+from relay.delivery.moving import Mover, Standing
 from relay.delivery.sightings import Sightings
+from relay.delivery.tools import Tools
 from relay.smarthost.connect import STANDARD_TIMEOUTS, Timeouts
-from relay.spool.model import MessageView, RecipientView, State
+from relay.smarthost.tokens import NoToken
+from relay.spool.model import BlockedBy, PausedAccount
 from relay.spool.protocol import Spool
 
 log = logging.getLogger(__name__)
 
-_PAGE = 500
 _WATCH_EVERY_SECONDS = 10.0
+_STRAYS_EVERY = timedelta(minutes=10)
+_LAST_TOKENS_SECONDS = 1.0  # at least, for an issuer's answer that is under way at the end
 _CLOSING_SECONDS = 5.0  # for what is under way to a smarthost that a reload removed
 
 
@@ -35,39 +42,50 @@ class Dispatcher:
         timeouts: Timeouts = STANDARD_TIMEOUTS,
     ) -> None:
         self.blocks = Blocks(config, spool.ledger, clock, chance)
+        self.tokens = TokenKeeper(config, spool.vault, clock)
+        self.waiters = Waiters()
         self._config = config
         self._spool = spool
         self._tools = Tools(
-            courier=Courier(config, spool, clock, chance, self.wake, timeouts),
+            courier=Courier(config, spool, clock, chance, self.wake, timeouts, self.waiters),
             blocks=self.blocks,
-            pacer=Pacer(clock),
+            budget=Budget(config, spool.ledger, clock),
             sightings=Sightings(spool.ledger, clock),
+            tokens=self.tokens,
             clock=clock,
             blocks_changed=self._fail_over,
             timeouts=timeouts,
         )
         self._lanes: dict[str, Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._watch: asyncio.Task[None] | None = None
-        self._realigning = asyncio.Lock()
+        self._watches: list[asyncio.Task[None]] = []
+        self._mover = Mover(spool.queue, self._standing)
+        self._moved_at = clock()
 
     async def start(self) -> None:
         """Take up the ledger, put queued mail into the lanes of this configuration, deliver."""
+        await self.sender_rules_changed()
+        await self._tools.budget.restore()
+        await self._tools.budget.note_lanes()
         await self.blocks.restore()
         await self.blocks.forget_changed_secrets()
         await self.realign()
         self._open_lanes()
-        self._watch = asyncio.create_task(self._watch_over())
+        refreshing = self.tokens.run(self._is_paused, self._token_refused)
+        self._watches = [asyncio.create_task(each) for each in (self._watch_over(), refreshing)]
 
     async def stop(self, seconds: float) -> None:
         """Let running attempts end for at most `seconds`."""
-        if self._watch is not None:
-            self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
+        deadline = asyncio.get_running_loop().time() + seconds
         await asyncio.gather(*(lane.stop(seconds) for lane in self._lanes.values()))
-        tasks = [*self._tasks.values(), *([self._watch] if self._watch else [])]
+        tasks = [*self._tasks.values(), *self._watches]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        left = deadline - asyncio.get_running_loop().time()
+        await self.tokens.stop(max(left, _LAST_TOKENS_SECONDS))
 
     def wake(self, lanes: Collection[str] | None = None) -> None:
         """Mail came for these lanes, or may be due in any."""
@@ -78,6 +96,9 @@ class Dispatcher:
     async def reload(self, config: Config) -> None:
         """Work by `config` from now on; queued mail follows its routes and credentials."""
         self._config = self._tools.courier.config = self.blocks.config = config
+        self._tools.budget.config = config
+        await self._tools.budget.note_lanes()
+        self.tokens.reload(config)
         await self.blocks.forget_backoff()
         await self.blocks.forget_changed_secrets()
         await self.realign()
@@ -85,6 +106,10 @@ class Dispatcher:
         self.wake()
         gone = self._lanes.keys() - {smarthost.name for smarthost in config.smarthosts}
         await asyncio.gather(*map(self._close_lane, gone))
+
+    async def sender_rules_changed(self) -> None:
+        """Take up the sender rules of the ledger; each attempt that begins follows them."""
+        self._tools.courier.sender_rules = await self._spool.ledger.sender_rules()
 
     async def try_now(self) -> None:
         """Forget the smarthosts' waiting times; a paused account stays paused."""
@@ -94,15 +119,68 @@ class Dispatcher:
 
     async def account_resumed(self, host: str, username: str) -> None:
         """The ledger's pause of this account has ended: try it again."""
+        self.tokens.retry(host, username)
         await self.blocks.reread_accounts()
         for smarthost in self._config.smarthosts:
             if smarthost.account == (host, username):
                 await self.blocks.resume(smarthost)
+        await self._fail_over()
         self.wake()
+
+    async def granted(self, host: str, username: str) -> None:
+        """The vault has a new grant for this account: work with it, and try again."""
+        self.tokens.granted(host, username)
+        await self.account_resumed(host, username)
+
+    async def pause(self, smarthost: Smarthost) -> None:
+        """Pause its account until somebody resumes it."""
+        await self.blocks.pause(smarthost)
+        await self._fail_over()
+
+    async def test_account(self, smarthost: Smarthost, force: bool) -> LoginTest | PausedAccount:
+        """Log in once; the pause instead where the account has one, unless `force`.
+
+        A refusal is the try of its period, and opens the next; a login ends a pause, but not an
+        operator's.
+        """
+        async with self.blocks.turn(smarthost):
+            pause = self.blocks.paused(smarthost)
+            if pause is not None and not force:
+                return pause
+            if smarthost.account is not None and force:
+                self.tokens.retry(*smarthost.account)
+            began = self._tools.clock()
+            timeouts = self._tools.timeouts
+            test = await try_login(smarthost, self._config.hostname, self.tokens, timeouts)
+            if test.accepted:
+                await self.blocks.works(smarthost, began)
+            elif test.scope is Scope.ACCOUNT:
+                cause = test.cause or "login-refused"
+                trouble = Trouble(BlockedBy.ACCOUNT, cause, test.reply, test.detail)
+                await self.blocks.refused(smarthost, trouble, forced=force)
+        await self._fail_over()
+        self.wake()
+        return test
+
+    def _is_paused(self, smarthost: Smarthost) -> bool:
+        return self.blocks.paused(smarthost) is not None
+
+    async def _token_refused(self, smarthost: Smarthost, why: NoToken) -> None:
+        """A refresh ahead of time failed for good: nobody needs to find out by a login."""
+        trouble = Trouble(BlockedBy.ACCOUNT, why.cause, None, why.detail)
+        # In its turn: a login that waits for the same answer must not count it once more.
+        async with self.blocks.turn(smarthost):
+            await self.blocks.refused(smarthost, trouble)
+        await self._fail_over()
 
     def blocked_names(self) -> frozenset[str]:
         """The smarthosts that new mail should avoid."""
         return self.blocks.blocked_names()
+
+    def lanes_open(self, names: Collection[str]) -> bool:
+        """Mail may leave by each of these lanes now: nothing blocks it, no limit makes it wait."""
+        lanes = [self._lanes.get(name) for name in names]
+        return all(lane is not None and lane.is_open for lane in lanes)
 
     def _open_lanes(self) -> None:
         for smarthost in self._config.smarthosts:
@@ -123,22 +201,21 @@ class Dispatcher:
 
     async def _fail_over(self) -> None:
         """A smarthost failed or recovered: mail with another way takes it."""
-        if any(len(route.smarthosts) > 1 for route in self._config.routes):
-            await self.realign()
+        self.waiters.release(self.blocked_names())
+        self._moved_at = self._tools.clock()
+        if await self._mover.fail_over(self._config):
             self.wake()
 
     async def realign(self) -> None:
         """Give each waiting recipient the lane that the routes and blocks of this moment say."""
-        async with self._realigning:
-            blocked, after = self.blocked_names(), 0
-            while True:
-                page = await self._spool.queue.unfinished(after, _PAGE)
-                if not page:
-                    return
-                moves = [move for view in page for move in _moves(self._config, view, blocked)]
-                if moves:
-                    await self._spool.queue.relane(moves)
-                after = page[-1].id
+        await self._mover.realign(self._config)
+
+    def _standing(self) -> Standing:
+        blocked = self.blocked_names()
+        failed = {
+            each.name for each in self._config.smarthosts if self.blocks.has_failed(each.name)
+        }
+        return Standing(blocked, frozenset(failed - blocked))
 
     async def _watch_over(self) -> None:
         """What no event tells: a new password, and mail that was accepted by routes of before."""
@@ -150,34 +227,10 @@ class Dispatcher:
                 if set(await self._spool.queue.lanes_waiting()) - self._lanes.keys():
                     await self.realign()
                     self.wake()
+                # The time of a block has passed; or mail was under way when others were moved.
+                overdue = self._tools.clock() - self._moved_at >= _STRAYS_EVERY
+                if self._mover.is_stale or overdue:
+                    await self._fail_over()
+                await self._tools.budget.forget_old()  # at most hourly
             except Exception:
                 log.exception("watching over the lanes")
-
-
-def _moves(
-    config: Config, view: MessageView, blocked: frozenset[str]
-) -> list[tuple[int, int, str]]:
-    """The recipients of one message that belong in another lane, as (message, position, lane)."""
-    if view.leased:
-        return []
-    moves = []
-    for position, recipient in enumerate(view.recipients):
-        if recipient.state not in (State.QUEUED, State.HELD):
-            continue
-        lane = _lane(config, view, recipient, blocked)
-        if lane != recipient.lane:
-            moves.append((view.id, position, lane))
-    return moves
-
-
-def _lane(
-    config: Config, view: MessageView, recipient: RecipientView, blocked: frozenset[str]
-) -> str:
-    names = {smarthost.name for smarthost in config.smarthosts}
-    if recipient.pinned in names:
-        return str(recipient.pinned)
-    path = find_path(config, view.client, view.sender or None, recipient.address)
-    if view.in_doubt and recipient.lane in path.smarthosts:
-        # It may have arrived through this smarthost; another must not send it again.
-        return recipient.lane
-    return choose_lane(path, blocked)

@@ -6,18 +6,18 @@ doubt is only what was really under way.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from presets.verdict import Scope
 from relay.config.model import Smarthost
-from relay.delivery.blocks import Blocks, Trouble
-from relay.delivery.courier import Courier
+from relay.delivery.blocks import Trouble
+from relay.delivery.budget import Account
 from relay.delivery.outcome import Blame, Judgement
-from relay.delivery.pacing import Pacer
-from relay.delivery.sightings import Sightings
-from relay.smarthost.connect import STANDARD_TIMEOUTS, ConnectFailure, Connection, Timeouts, connect
+from relay.delivery.tools import TOO_MANY_CONNECTIONS, Tools
+from relay.delivery.usage import Allowance
+from relay.smarthost.connect import ConnectFailure, Connection, connect
 from relay.spool.errors import SpoolError
 from relay.spool.model import BlockedBy, Claim
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _IDLE_SECONDS = 5.0  # a connection without mail is kept this long
 _MOST_TRANSACTIONS = 100  # on one connection
 _LONGEST_SLEEP_SECONDS = 30.0
+_PAUSE_SECONDS = 1.0  # between two looks at a disk that takes nothing
+_FAIR_TRANSACTIONS = 20  # on one connection while another lane of the account waits for it
 _FEWER_FOR = timedelta(minutes=10)
 _BLAMES = {
     Scope.ACCOUNT: Blame.ACCOUNT,
@@ -36,19 +38,6 @@ _BLOCKS = {
     Blame.ACCOUNT: BlockedBy.ACCOUNT,
     Blame.SMARTHOST: BlockedBy.SMARTHOST,
 }
-
-
-@dataclass(slots=True)
-class Tools:
-    """What all lanes share."""
-
-    courier: Courier
-    blocks: Blocks
-    pacer: Pacer
-    sightings: Sightings
-    clock: Callable[[], datetime]
-    blocks_changed: Callable[[], Awaitable[None]]  # failover may want to move mail
-    timeouts: Timeouts = STANDARD_TIMEOUTS
 
 
 @dataclass(slots=True)
@@ -70,6 +59,20 @@ class Lane:
         self._wake.set()
         self._mail_came.set()
         self._mail_came = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """A message may leave now: nothing blocks the lane, no limit makes it wait."""
+        blocked = (
+            self._stopping or self.tools.courier.paused or self.tools.blocks.blocked(self.smarthost)
+        )
+        account = self._account
+        return not blocked and account.wait() <= timedelta() and 0 not in account.room()
+
+    @property
+    def _account(self) -> Account:
+        """Whose limits this lane's mail uses up."""
+        return self.tools.budget.of(self.smarthost)
 
     async def run(self) -> None:
         """Work until `stop`."""
@@ -103,6 +106,8 @@ class Lane:
         """None: now; else how long nothing is to be done, unless woken."""
         if self._idle or len(self._workers) >= self._most_workers():
             return _LONGEST_SLEEP_SECONDS
+        if self.tools.courier.paused:
+            return _PAUSE_SECONDS
         now = self.tools.clock()
         block = self.tools.blocks.blocked(self.smarthost)
         if block is not None:
@@ -110,25 +115,32 @@ class Lane:
         due_at = await self.tools.courier.spool.queue.next_due(self.smarthost.name)
         if due_at is None:
             return _LONGEST_SLEEP_SECONDS
-        left = max(due_at - now, self._pace())
-        return _seconds(left) if left > timedelta() else None
+        left = max(due_at - now, self._account.wait())
+        return _seconds(left) if left > timedelta() else await self._seconds_to_room()
+
+    async def _seconds_to_room(self) -> float | None:
+        """None: there is mail to send, and the account has room for it."""
+        account, name = self._account, self.smarthost.name
+        if 0 in account.room():
+            if account.pace.under_way:
+                return 1.0  # it may yet give its place back
+            await self.tools.used_up(self.smarthost)
+            return 0.01
+        free = account.limits().max_connections - account.connections
+        if free <= 0:
+            if not self._connected:
+                account.hungry[name] = self.tools.clock()
+            return _LONGEST_SLEEP_SECONDS
+        return 1.0 if free <= len(account.starved_by(name)) else None
 
     def _most_workers(self) -> int:
         """One alone finds out whether a smarthost that failed works again."""
-        most = self.smarthost.max_connections
+        most = min(self.smarthost.max_connections, self._account.limits().max_connections)
         if self.tools.blocks.has_failed(self.smarthost.name):
             return 1
         if self._ceiling is not None and self.tools.clock() < self._ceiling[1]:
             return min(most, self._ceiling[0])
         return most
-
-    def _pace(self) -> timedelta:
-        """How long until the account's limit lets a message leave."""
-        return self.tools.pacer.wait(*self._pace_key())
-
-    def _pace_key(self) -> tuple[object, int | None]:
-        smarthost = self.smarthost
-        return smarthost.account or smarthost.name, smarthost.messages_per_minute
 
     def _hire(self) -> None:
         task = asyncio.create_task(self._work(), name=f"lane {self.smarthost.name}")
@@ -150,33 +162,53 @@ class Lane:
             while not self._stopping:
                 if link.connection is not None and not link.reusable(self.smarthost):
                     await self._part(link)
+                if self._must_part(link):
+                    return
                 claim = await self._next(link)
                 if claim is None:
                     return
                 await self._deliver(claim, link)
+                link.close_allowance()
+                await self.tools.budget.save(self._account)
         finally:
+            link.close_allowance()
             await self._part(link)
+
+    def _must_part(self, link: "_Link") -> bool:
+        """The account has too many connections, or another lane of it waits for one."""
+        if link.account is None or link.connection is None:
+            return False
+        fewer = link.account.connections > link.account.limits().max_connections
+        long_enough = link.connection.used >= _FAIR_TRANSACTIONS
+        return fewer or (long_enough and bool(link.account.starved_by(self.smarthost.name)))
 
     async def _next(self, link: "_Link") -> Claim | None:
         """The next message with a connection for it; None: this worker is no longer needed."""
         if link.connection is not None:
-            return await self._claim_patiently()
+            return await self._claim_patiently(link)
         async with self.tools.blocks.turn(self.smarthost):
             # Only now: whoever had the turn before may have found that nothing gets through.
-            if self._connected >= self._most_workers():
+            account = self._account
+            full = account.connections >= account.limits().max_connections
+            if full or self._connected >= self._most_workers():
                 return None
-            claim = await self._claim()
+            account.hungry.pop(self.smarthost.name, None)
+            claim = await self._claim(link)
             if claim is None or not await self._guarded(claim, self._connect(claim, link)):
                 return None
         self._wake.set()  # where there is one there may be more: another worker looks
         return claim
 
-    async def _claim(self) -> Claim | None:
-        """A message that is due and may leave now."""
-        tools = self.tools
-        if self._stopping or tools.blocks.blocked(self.smarthost) or self._pace() > timedelta():
+    async def _claim(self, link: "_Link") -> Claim | None:
+        """A message that is due and may leave now; what it may use is reserved in `link`."""
+        tools, account = self.tools, self._account
+        if self._stopping or tools.courier.paused:
             return None
-        tools.pacer.take(*self._pace_key())
+        if tools.blocks.blocked(self.smarthost) is not None:
+            return None
+        if account.wait() > timedelta() or 0 in account.room():
+            return None
+        link.allowance = Allowance.open(account)
         # The spool goes on with a claim whose worker is cancelled: it must be given back.
         claiming = asyncio.ensure_future(tools.courier.spool.queue.claim(self.smarthost.name, 1))
         claims: tuple[Claim, ...] = ()
@@ -188,31 +220,38 @@ class Lane:
             raise
         finally:
             if not claims:
-                tools.pacer.take(*self._pace_key(), -1)
+                link.close_allowance()
         return claims[0] if claims else None
 
-    async def _claim_patiently(self) -> Claim | None:
+    async def _claim_patiently(self, link: "_Link") -> Claim | None:
         """The next message, with a little patience for one to come, as the connection is warm."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _IDLE_SECONDS
         while True:
             mail_came = self._mail_came
-            claim = await self._claim()
+            # Before the claim: asked after it, a pace that has just passed would look like none.
+            pace = self._account.wait().total_seconds()
+            claim = await self._claim(link)
             left = deadline - loop.time()
-            blocked = self.tools.blocks.blocked(self.smarthost) is not None
             if claim is not None:
                 self._wake.set()
                 return claim
-            if left <= 0 or self._stopping or blocked:
+            if left <= 0 or self._stopping or self._is_idle_for_long():
                 return None
             self._idle += 1
             try:
-                async with asyncio.timeout(min(left, self._pace().total_seconds() or left)):
+                async with asyncio.timeout(min(left, pace or left)):
                     await mail_came.wait()
             except TimeoutError:
                 pass
             finally:
                 self._idle -= 1
+
+    def _is_idle_for_long(self) -> bool:
+        """No mail of this lane leaves soon, or that of another has more use of the connection."""
+        account = self._account
+        blocked = self.tools.blocks.blocked(self.smarthost) is not None
+        return blocked or 0 in account.room() or bool(account.starved_by(self.smarthost.name))
 
     async def _guarded(self, claim: Claim, work: Coroutine[None, None, bool]) -> bool:
         """The result of `work`; where it fails, or is cancelled, the claim is not lost."""
@@ -225,12 +264,15 @@ class Lane:
     async def _connect(self, claim: Claim, link: "_Link") -> bool:
         """Connect for this claim; where that fails it is given back."""
         tools, smarthost = self.tools, self.smarthost
-        found = await connect(smarthost, tools.courier.config.hostname, tools.timeouts)
+        hostname = tools.courier.config.hostname
+        found = await connect(smarthost, hostname, tools.timeouts, tools.tokens)
         if isinstance(found, ConnectFailure):
             await self._no_connection(claim, found)
             return False
         link.connection, link.smarthost = found, smarthost
+        link.account = tools.budget.of(smarthost)
         self._connected += 1
+        link.account.connections += 1
         await tools.sightings.note(smarthost.name, found)
         return True
 
@@ -238,7 +280,8 @@ class Lane:
         """A new connection for a claim whose warm one is of no use any more."""
         await self._part(link)
         async with self.tools.blocks.turn(self.smarthost):
-            if self.tools.blocks.blocked(self.smarthost) is not None:
+            full = self._account.connections >= self._account.limits().max_connections
+            if full or self.tools.blocks.blocked(self.smarthost) is not None:
                 await self.tools.courier.give_up(claim, self.smarthost, None)
                 return False
             return await self._connect(claim, link)
@@ -247,6 +290,9 @@ class Lane:
         connection, link.connection = link.connection, None
         if connection is not None:
             self._connected -= 1
+            if link.account is not None:
+                link.account.connections -= 1
+                self.tools.courier.wake(link.account.starved_by(self.smarthost.name))
             await connection.exchange.quit()
 
     async def _deliver(self, claim: Claim, link: "_Link") -> None:
@@ -259,17 +305,21 @@ class Lane:
                 if not await self._guarded(claim, self._reconnect(claim, link)):
                     return
                 continue
-            began, used = self.tools.clock(), link.connection.used
-            judgement = await self.tools.courier.deliver(link.connection, claim, link.smarthost)
-            if judgement is None:
-                continue
-            # A message whose recipients are divided counts as so many messages.
-            more = link.connection.used - used - 1
-            self.tools.pacer.take(*self._pace_key(), max(more, 0))
-            await self._heed(judgement, link, began)
+            assert link.allowance is not None
+            began = self.tools.clock()
+            judgement = await self.tools.courier.deliver(
+                link.connection, claim, link.smarthost, link.allowance
+            )
+            if judgement is not None:
+                await self._heed(judgement, link, began)
 
     async def _no_connection(self, claim: Claim, failure: ConnectFailure) -> None:
         smarthost, tools = self.smarthost, self.tools
+        if self._account.connections and failure.cause == TOO_MANY_CONNECTIONS:
+            await tools.fewer_connections(smarthost)
+            await tools.courier.give_up(claim, smarthost, None)
+            self.wake()
+            return
         if self._connected and failure.reply is not None and failure.reply.transient:
             # The others work: it wants fewer of them at once.
             self._ceiling = self._connected, tools.clock() + _FEWER_FOR
@@ -280,7 +330,7 @@ class Lane:
         await tools.courier.give_back(claim, smarthost, failure, blame)
         alarm = failure.scope in (Scope.TLS, Scope.SERVICE) and not _passing(failure)
         trouble = Trouble(_BLOCKS[blame], failure.cause, failure.reply, failure.detail, alarm)
-        await self._block(smarthost, blame, trouble)
+        await tools.block(smarthost, blame, trouble)
 
     async def _heed(self, judgement: Judgement, link: "_Link", began: datetime) -> None:
         """What a judgement says about the lane: something is in the way, or nothing is."""
@@ -288,19 +338,13 @@ class Lane:
         assert connection is not None
         if worst is not None:
             detail = str(worst.reply or worst.cause)
-            trouble = Trouble(_BLOCKS[worst.blame], worst.cause, worst.reply, detail)
-            await self._block(link.smarthost, worst.blame, trouble)
+            alarm = worst.cause == "daily-quota"
+            trouble = Trouble(_BLOCKS[worst.blame], worst.cause, worst.reply, detail, alarm)
+            await tools.block(link.smarthost, worst.blame, trouble)
         elif judgement.passes:
             await tools.blocks.learn_size(link.smarthost, connection.capabilities.size_bytes)
             if await tools.blocks.works(link.smarthost, began):
                 await tools.blocks_changed()
-
-    async def _block(self, smarthost: Smarthost, blame: Blame, trouble: Trouble) -> None:
-        if blame is Blame.ACCOUNT:
-            await self.tools.blocks.refused(smarthost, trouble)
-        else:
-            await self.tools.blocks.failed(smarthost, trouble)
-        await self.tools.blocks_changed()
 
 
 @dataclass(slots=True)
@@ -309,6 +353,14 @@ class _Link:
 
     smarthost: Smarthost
     connection: Connection | None = None
+    account: Account | None = None  # whose connection it is
+    allowance: Allowance | None = None  # of the message under way
+
+    def close_allowance(self) -> None:
+        """What the message under way used counts from now on as it is."""
+        allowance, self.allowance = self.allowance, None
+        if allowance is not None:
+            allowance.close()
 
     def reusable(self, smarthost: Smarthost) -> bool:
         """Good for another message to `smarthost`, which a reload may have changed."""
@@ -322,7 +374,10 @@ class _Link:
 
 
 def _passing(failure: ConnectFailure) -> bool:
-    return failure.reply is not None and failure.reply.transient
+    """The server says so; or the issuer of tokens is out of order, or asks for patience."""
+    if failure.reply is None:
+        return failure.cause.startswith("token-")
+    return failure.reply.transient
 
 
 def _seconds(left: timedelta) -> float:

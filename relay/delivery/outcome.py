@@ -59,6 +59,11 @@ class Judgement:
         return next((fate for fate in self.fates if fate.blame in OF_THE_LANE), None)
 
     @property
+    def too_much(self) -> bool:
+        """The smarthost says that we send too fast, or too much."""
+        return any(fate.blame is Blame.QUOTA for fate in self.fates)
+
+    @property
     def passes(self) -> bool:
         """The smarthost gave an answer about the message itself: nothing is in mail's way."""
         return self.worst is None and any(fate.blame is not Blame.UNSURE for fate in self.fates)
@@ -72,6 +77,7 @@ class Server:
     logged_in: bool = True
 
 
+TOO_MANY_RECIPIENTS = "too-many-recipients"
 _ACCOUNT_CODES = frozenset({530, 534, 535, 538, 454})
 _CONFUSION_CODES = frozenset({500, 502, 503, 504})
 _LANE_SCOPES = {
@@ -88,10 +94,14 @@ def judge_transcript(transcript: Transcript, recipients: int, server: Server) ->
 
     A recipient's own refusal decides about that recipient alone, whatever became of the others.
     """
+    if _is_out_of_step(transcript):
+        said = transcript.parting if transcript.out_of_step else transcript.data
+        fate = Fate(Outcome.DEFERRED, transcript.phase, said, Blame.UNSURE, "out-of-step")
+        return Judgement((replace(fate, in_doubt=transcript.in_doubt),) * recipients, drop=True)
     drop = transcript.broken is not None or any(map(_is_confusion, _answers(transcript)))
     if transcript.mail is not None and not transcript.mail.positive:
         fate = judge_reply(transcript.mail, Phase.MAIL, server)
-        return Judgement((fate,) * recipients, drop)
+        return Judgement((_divided(fate, recipients, accepted=False),) * recipients, drop)
     rest = _fate_of_accepted(transcript, server)
     accepted = any(reply.positive for reply in transcript.recipients)
     fates = [rest] * recipients
@@ -100,7 +110,22 @@ def judge_transcript(transcript: Transcript, recipients: int, server: Server) ->
             fate = judge_reply(reply, Phase.RCPT, server)
             # Where it takes others, neither the server nor our account stands in the way.
             fates[index] = acquitted(fate) if accepted else fate
-    return Judgement(tuple(fates), drop)
+    return Judgement(tuple(_divided(fate, recipients, accepted) for fate in fates), drop)
+
+
+def _divided(fate: Fate, recipients: int, accepted: bool) -> Fate:
+    """Too many recipients at once are nobody's fault: another transaction takes those left over.
+
+    Where not one was taken, or one alone is too many, the account has had as many as it may for
+    now.
+    """
+    if fate.cause != TOO_MANY_RECIPIENTS:
+        return fate
+    if recipients > 1 and (accepted or fate.phase in (Phase.DATA, Phase.DOT)):
+        return replace(fate, outcome=Outcome.DEFERRED, blame=Blame.NOBODY)
+    if fate.outcome is Outcome.DEFERRED:
+        return replace(fate, blame=Blame.QUOTA)
+    return fate
 
 
 def judge_reply(reply: Reply, phase: Phase, server: Server) -> Fate:
@@ -150,6 +175,17 @@ def _fate_of_broken(transcript: Transcript, server: Server) -> Fate:
     if said is not None and (said.code == 421 or (in_body and not said.positive)):
         return judge_reply(said, phase, server)
     return Fate(Outcome.DEFERRED, phase, None, Blame.UNSURE, "connection-lost")
+
+
+def _is_out_of_step(transcript: Transcript) -> bool:
+    """No reply is sure to belong to its command: a refusal may be another recipient's.
+
+    DATA answered by what cannot answer it is such a sign, if a recipient was accepted before it.
+    """
+    data = transcript.data
+    if transcript.out_of_step or data is None or not transcript.accepted:
+        return transcript.out_of_step
+    return not (data.code == 354 or data.transient or data.permanent)
 
 
 def acquitted(fate: Fate) -> Fate:

@@ -11,6 +11,7 @@ from datetime import datetime
 from presets.explain import explain
 from relay.config.model import AuthMethod, Config, NullSender, PolicyKind, Smarthost
 from relay.delivery.outcome import Fate
+from relay.delivery.report_pace import ReportPace
 from relay.delivery.route import find_path
 from relay.envelope import Envelope, Origin, Recipient
 from relay.message import dsn
@@ -40,11 +41,16 @@ class Reporter:
     """Builds reports in the language and with the sender of a configuration."""
 
     def __init__(
-        self, config: Config, new_id: Callable[[], int], smarthost: Smarthost | None
+        self,
+        config: Config,
+        new_id: Callable[[], int],
+        smarthost: Smarthost | None,
+        pace: ReportPace,
     ) -> None:
         self._config = config
         self._new_id = new_id
         self._smarthost = smarthost
+        self._pace = pace
 
     def failure(
         self, original: Original, fates: Sequence[tuple[Recipient, Fate]], now: datetime
@@ -152,6 +158,7 @@ class Reporter:
             placements=(Placement(lane),),
             message_id=message_id,
             is_dsn=True,
+            due_at=self._pace.due_at(to_address, now),
         )
 
 

@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from asyncio import sslproto
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from relay.config.model import Listener, TlsMode
+from relay.delivery.direct import Verdict, Waiting
 from relay.intake.context import Intake
 from relay.intake.deadline import Deadline
 from relay.intake.door import Admission, peer_text
@@ -38,7 +40,8 @@ class Connection(SMTP):
         peer: the client's IP address, in the notation of the access rules.
         admission: as whom it was let in; there from the greeting on.
         secure: TLS is active.
-        in_data: a message is coming in; the end of the relay waits for it.
+        in_data: a message is coming in, or waits for its reply; the end of the relay waits for it.
+        left: the client has closed at least its side, and may never read a reply.
     """
 
     admission: Admission
@@ -65,8 +68,11 @@ class Connection(SMTP):
         self.language = intake.config.language
         self._admitted = False
         self.peer = ""
-        self.secure = listener.tls is TlsMode.IMPLICIT
+        self.secure = False
+        self._refusal: bytes | None = None
         self.in_data = False
+        self.left = False
+        self._waiting: Waiting | None = None
         self._errors = 0
         self._out: list[bytes] = []
         self._closing = False
@@ -83,24 +89,58 @@ class Connection(SMTP):
         self.transport = transport
         peername = transport.get_extra_info("peername")
         self.peer = peer_text(str(peername[0])) if peername else ""
-        refusal = self._admit()
-        if refusal is not None:
+        self._refusal = self._admit()
+        if self.listener.tls is TlsMode.IMPLICIT:
+            self._begin_handshake(transport)
+        else:
+            self._serve_or_refuse()
+
+    def _serve_or_refuse(self) -> None:
+        if self._refusal is not None:
             self._closing = True
-            transport.write(refusal)
-            transport.close()
+            self.transport.write(self._refusal)
+            self.transport.close()
             return
         # The loop keeps only a weak reference to a task.
         self._handler_coroutine = self.loop.create_task(self._serve())
 
+    def _begin_handshake(self, transport: Any) -> None:
+        """Implicit TLS. One who will be refused may shake hands too, to be told why: few at once.
+
+        The admitted count from now on, so that silence fills no more places than are allowed.
+        """
+        if self._refusal is not None and not self.intake.door.receive_stranger():
+            self._refusal = None
+            self._closing = True
+            transport.abort()
+            return
+        assert self.tls_context is not None
+        self._deadline.wait(self.intake.patience.handshake_seconds)
+        waiter = self.loop.create_future()
+        waiter.add_done_callback(self._end_handshake)
+        self._tls_protocol = sslproto.SSLProtocol(
+            self.loop, self, self.tls_context, waiter, server_side=True
+        )
+        self._original_transport = transport
+        transport.set_protocol(self._tls_protocol)
+        self.transport = self._tls_protocol._app_transport
+        self._tls_protocol.connection_made(transport)
+
+    def _end_handshake(self, waiter: "asyncio.Future[None]") -> None:
+        waiter.exception()  # seen: a handshake that failed is no news
+        if not self.secure:
+            self.connection_lost(None)  # asyncio tells nobody
+
     def _admit(self) -> bytes | None:
         if self.intake.stopping:
             return reply("stopping", self.language)
-        found = self.intake.door.admit(self.peer, self.intake.clock())
+        now = self.intake.clock()
+        found = self.intake.door.admit(self.peer, now)
         if isinstance(found, Admission):
             self.admission, self._admitted = found, True
             return None
         refusal = reply(found, self.language, address=self.peer)
-        if found != "not-listed":  # those are counted, and logged once in a while
+        if self.intake.door.is_news(found, now):
             mail_log.refused(self.peer, refusal.decode().strip())
         return refusal
 
@@ -111,6 +151,9 @@ class Connection(SMTP):
         self._writer._transport = transport
         self.transport = transport
         self.secure = True
+        if self.listener.tls is TlsMode.IMPLICIT:
+            self._deadline.met()
+            self._serve_or_refuse()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -125,6 +168,7 @@ class Connection(SMTP):
 
     def eof_received(self) -> bool:
         """A client that closes only its own side still gets the replies to what it sent."""
+        self._leave()
         if not self._admitted or self.secure:
             return False
         return bool(asyncio.StreamReaderProtocol.eof_received(self))
@@ -132,6 +176,7 @@ class Connection(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         # The task is not cancelled: a commit that is under way ends, and is logged.
         self._closing = True
+        self._leave()
         self._deadline.cancel()
         if self._original_transport is not None:
             self._original_transport.close()
@@ -139,7 +184,15 @@ class Connection(SMTP):
         asyncio.StreamReaderProtocol.connection_lost(self, SessionEnded("connection lost"))
         if self._admitted and self.transport is not None:
             self.intake.door.leave(self.admission)
+        if self._refusal is not None and self._tls_protocol is not None:
+            self.intake.door.dismiss_stranger()
+            self._refusal = None
         self.transport = None
+
+    def _leave(self) -> None:
+        self.left = True
+        if self._waiting is not None:
+            self._waiting.stop()
 
     async def start_tls(self) -> None:
         """220 and the handshake. Raises SessionEnded."""
@@ -172,6 +225,11 @@ class Connection(SMTP):
         if not self._closing:
             self._out.append(line)
 
+    def log_refusal(self, slug: str, **details: object) -> None:
+        """A message or a recipient that is not taken is news."""
+        text = reply(slug, self.language, **details).decode().strip()
+        mail_log.refused(self.peer, text, client=self.admission.client.name)
+
     def flush(self) -> None:
         """Send the replies that wait."""
         if self._out and self.transport is not None:
@@ -190,6 +248,8 @@ class Connection(SMTP):
 
     def stop(self) -> None:
         """The relay ends, and the connection with it, unless a message is coming in."""
+        if self._waiting is not None:
+            self._waiting.stop()
         if not self.in_data and not self._closing:
             self.say("stopping")
             self.hang_up()
@@ -209,6 +269,8 @@ class Connection(SMTP):
     def _too_late(self) -> None:
         if not self._closing:
             self.say("timeout")
+            if self.in_data:
+                self.log_refusal("timeout")
             self.hang_up()
         elif self.transport is not None:
             self.transport.abort()  # the client does not even read the last reply
@@ -217,6 +279,16 @@ class Connection(SMTP):
         """Let the client wait."""
         self.flush()
         await asyncio.sleep(seconds)
+
+    async def verdict(self, waiting: Waiting) -> Verdict:
+        """The smarthost's on a message, within `direct_wait`; who leaves does not wait for it."""
+        self._waiting = waiting
+        if self.left or self.intake.stopping:
+            waiting.stop()
+        try:
+            return await waiting.verdict(self.intake.config.delivery.direct_wait.total_seconds())
+        finally:
+            self._waiting = None
 
     # --- The command loop ---
 

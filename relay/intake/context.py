@@ -1,11 +1,13 @@
 """What all sessions of the listener share."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from relay.config.model import Config
+from relay.delivery.direct import Waiters
 from relay.intake.door import Door
+from relay.spool.errors import SpoolFull
 from relay.spool.protocol import Spool
 
 
@@ -38,10 +40,14 @@ class Intake:
     accepted: Callable[[Collection[str]], None]  # called with the lanes that got mail
     blocked_lanes: Callable[[], Collection[str]]
     smarthost_size_bytes: Callable[[], int | None]
+    lanes_open: Callable[[Collection[str]], bool] = lambda lanes: True  # mail may leave by them now
+    waiters: Waiters = field(default_factory=Waiters)
     patience: Patience = Patience()
     stopping: bool = False
 
     def has_room(self) -> bool:
-        """False when less than `reserve_bytes` is free on the spool's disk."""
+        """False when less than `reserve_bytes` is free on the spool's disk, or it is full."""
+        if isinstance(self.spool.trouble, SpoolFull):
+            return False
         free_bytes = self.spool.free_bytes()
         return free_bytes is None or free_bytes >= self.config.spool.reserve_bytes

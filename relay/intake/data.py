@@ -52,9 +52,9 @@ async def _read(
         piece = decoder.feed(data)
         message_bytes += len(piece)
         if not decoder.finished and wire_bytes > limit_bytes * _MOST_BYTES_PAST_LIMIT:
-            connection.say("too-big", limit=limit_bytes)
+            ended = _cut_off(connection, "too-big", limit=limit_bytes)
             connection.say("too-many-errors")
-            raise SessionEnded("far more than the limit")
+            raise ended
         if trouble is None and message_bytes > limit_bytes:
             trouble = Refused("too-big", limit=limit_bytes)
             await _discard(reception)
@@ -77,8 +77,14 @@ def _insist_on_pace(connection: Connection, seconds: float, wire_bytes: int) -> 
     patience = connection.intake.patience
     slow = wire_bytes < seconds * patience.least_bytes_per_second
     if slow and seconds > patience.slow_start_seconds:
-        connection.say("too-slow")
-        raise SessionEnded("too slow")
+        raise _cut_off(connection, "too-slow")
+
+
+def _cut_off(connection: Connection, slug: str, **details: object) -> SessionEnded:
+    """Tell the client, and the log: what is cut off leaves no other trace."""
+    connection.say(slug, **details)
+    connection.log_refusal(slug, **details)
+    return SessionEnded(slug)
 
 
 async def _discard(reception: Reception) -> None:

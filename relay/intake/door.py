@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from relay.access.address import Address, peer_address
 from relay.access.learning import is_open, may_learn
@@ -11,6 +11,10 @@ from relay.access.limits import ConnectionCount, RateWindow
 from relay.access.refused import RefusedTally
 from relay.access.rules import AccessRules
 from relay.config.model import Client, Config
+from relay.intake.descriptors import most_connections
+
+MOST_STRANGERS = 16
+_SECOND = timedelta(seconds=1)
 
 LEARNING = "learning"
 """The client name of mail from a device that is not listed yet."""
@@ -33,7 +37,9 @@ class Door:
         self.refusal = asyncio.Event()
         self.learning_until: datetime | None = None
         self.rates = RateWindow()
-        self._connections = ConnectionCount(_most_connections(config))
+        self._strangers = 0
+        self._last_told: dict[str, datetime] = {}
+        self._connections = ConnectionCount(most_connections(config))
         self.rules = AccessRules.build(config.clients, adopted)
 
     @property
@@ -50,7 +56,7 @@ class Door:
         """New rules; open sessions meet them at their next MAIL."""
         self.rules = AccessRules.build(config.clients, adopted)
         self.rates.keep(frozenset(client.name for client in config.clients))
-        self._connections.total_limit = _most_connections(config)
+        self._connections.total_limit = most_connections(config)
 
     def admit(self, peer: str, now: datetime) -> Admission | str:
         """An admission, to be given back with `leave`, or the slug of the reply that refuses."""
@@ -77,6 +83,28 @@ class Door:
             return Admission(address, Client(LEARNING, ()), learning=True)
         return None
 
+    def is_news(self, refusal: str, now: datetime) -> bool:
+        """Whether the log needs this refusal: a flood of one kind is one line a second.
+
+        Those of unlisted machines are counted, and told by the housekeeping.
+        """
+        last = self._last_told.get(refusal)
+        if refusal == "not-listed" or (last is not None and abs(now - last) < _SECOND):
+            return False
+        self._last_told[refusal] = now
+        return True
+
+    def receive_stranger(self) -> bool:
+        """Whether one more who will be refused may have a TLS handshake before; then counted."""
+        if self._strangers >= MOST_STRANGERS:
+            return False
+        self._strangers += 1
+        return True
+
+    def dismiss_stranger(self) -> None:
+        """The connection of one of those has ended."""
+        self._strangers -= 1
+
     def leave(self, admission: Admission) -> None:
         """The connection of an admission has ended."""
         self._connections.leave(admission.client)
@@ -93,7 +121,3 @@ def peer_text(peer: str) -> str:
         return str(peer_address(peer))
     except ValueError:
         return peer
-
-
-def _most_connections(config: Config) -> int:
-    return sum(listener.max_connections for listener in config.listeners)

@@ -13,6 +13,8 @@ from relay.intake.context import Intake
 from relay.intake.session import Session
 
 _BACKLOG = 256
+_BURST = 4
+"""Connections taken in one step of the loop; those refused are closed some steps later."""
 
 _NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
@@ -60,22 +62,15 @@ class Listeners:
         for listener, sock in self._bound:
             place = (listener.host, listener.port)
             self._current[place] = (listener, tls_context(listener))
-            implicit = listener.tls is TlsMode.IMPLICIT
 
             def session(place: tuple[str, int] = place) -> Session:
                 current, context = self._current[place]
-                offered = context if current.tls is TlsMode.STARTTLS else None
-                made = Session(self.intake, current, offered)
+                made = Session(self.intake, current, context)
                 self._sessions.add(made)
                 return made
 
-            server = await loop.create_server(
-                session,
-                sock=sock,
-                backlog=_BACKLOG,
-                ssl=self._current[place][1] if implicit else None,
-                ssl_handshake_timeout=self.intake.patience.handshake_seconds if implicit else None,
-            )
+            server = await loop.create_server(session, sock=sock, backlog=_BURST)
+            sock.listen(_BACKLOG)  # asyncio has told the system its burst instead
             self._servers.append(server)
 
     def reload(self, config: Config) -> None:

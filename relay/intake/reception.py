@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from relay.config.model import DeliveryMode
+from relay.delivery.direct import Waiting
 from relay.delivery.route import Path, choose_lane, copies, find_path
 from relay.envelope import Envelope, Origin, Recipient
 from relay.intake.context import Intake
@@ -53,6 +54,8 @@ class Reception:
         self._repairs: list[Repair] = []
         self._message_id = ""
         self._subject: str | None = None
+        self.waiting: Waiting | None = None
+        """In direct mode, once accepted: the wait for the smarthost's verdict, where there is one."""
 
     @property
     def id(self) -> str:
@@ -83,8 +86,19 @@ class Reception:
         if bare_cr:
             self._repairs.append(Repair(RepairKind.BARE_CR, str(bare_cr)))
         message = self._new_message()
-        await self._intake.spool.queue.accept(message, self._body)
+        # Before it is committed: a worker that is looking for mail may claim it at once.
+        self.waiting = self._wait_for(message)
+        try:
+            await self._intake.spool.queue.accept(message, self._body)
+        except BaseException:
+            self.end_wait()
+            raise
         return message
+
+    def end_wait(self) -> None:
+        """Whatever became of the session, nobody waits for the verdict any more."""
+        if self.waiting is not None:
+            self.waiting.withdraw()
 
     async def discard(self) -> None:
         """The message will not come: forget its bytes."""
@@ -162,6 +176,19 @@ class Reception:
             subject=self._subject,
             repairs=tuple((each.kind.value, each.detail) for each in self._repairs),
         )
+
+    def _wait_for(self, message: NewMessage) -> Waiting | None:
+        """None where the smarthost's verdict is not asked for, or cannot come soon."""
+        intake = self._intake
+        if intake.config.delivery.mode is not DeliveryMode.DIRECT:
+            return None
+        if any(place.held_for is not None for place in message.placements):
+            return None
+        waiting = intake.waiters.expect(message)
+        if intake.lanes_open(waiting.lanes):
+            return waiting
+        waiting.withdraw()
+        return None
 
     def _held_for(self) -> HeldFor | None:
         if self._intake.config.sandbox:

@@ -174,6 +174,28 @@ REPLIES: dict[str, Wording] = {
         "{id} vastgehouden tot {address} is toegelaten; relay client allow {address}",
         "{id} held until {address} is allowed; relay client allow {address}",
     ),
+    # Direct mode; a refusal is the smarthost's own
+    "accepted-direct": Wording(
+        250, "2.0.0", "{id} aangenomen door {host}: {words}", "{id} accepted by {host}: {words}"
+    ),
+    "accepted-partly": Wording(
+        250,
+        "2.0.0",
+        "{id} verzonden, maar geweigerd voor {addresses}; relay queue show {id}",
+        "{id} sent, but refused for {addresses}; relay queue show {id}",
+    ),
+    "accepted-held": Wording(
+        250,
+        "2.0.0",
+        "{id} vastgehouden, niet verzonden: {meaning} relay queue show {id}",
+        "{id} held, not sent: {meaning} relay queue show {id}",
+    ),
+    "accepted-queued": Wording(
+        250,
+        "2.0.0",
+        "{id} in de wachtrij; relay queue show {id}",
+        "{id} queued; relay queue show {id}",
+    ),
     "header-too-big": Wording(
         552, "5.3.4", "de kop van het bericht is te groot", "the message header is too large"
     ),

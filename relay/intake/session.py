@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Awaitable, Callable
 
-from relay.config.model import Listener
+from relay.config.model import DeliveryMode, Listener
 from relay.intake.connection import Connection
 from relay.intake.context import Intake
 from relay.intake.data import take_message
@@ -11,9 +11,9 @@ from relay.intake.door import Admission
 from relay.intake.login import MECHANISMS, take_login
 from relay.intake.path import MailCommand, Refusal, parse_mail, parse_rcpt
 from relay.intake.reception import Arriving, Reception
-from relay.intake.replies import reply
 from relay.intake.transaction import Transaction
 from relay.intake.trouble import Refused
+from relay.intake.verdict import answer_with_verdict
 from relay.message.trace import protocol_name
 from relay.monitor import mail_log
 from relay.spool.model import HeldFor, NewMessage
@@ -194,8 +194,7 @@ class Session(Connection):
     def _refuse(self, slug: str, **details: object) -> None:
         """Say no to a message or a recipient, and log it."""
         self.say(slug, **details)
-        text = reply(slug, self.language, **details).decode().strip()
-        mail_log.refused(self.peer, text, client=self.admission.client.name)
+        self.log_refusal(slug, **details)
 
     async def _data_verb(self, argument: bytes) -> None:
         transaction = self._transaction
@@ -213,13 +212,20 @@ class Session(Connection):
             self.say("go-ahead")
             self.flush()
             taken = await take_message(self, reception, self._size_limit())
+            if isinstance(taken, Refused):
+                self._refuse(taken.slug, **taken.details)
+                return
+            self._commands_without_message = 0
+            if reception.waiting is None:
+                self._confirm(taken, reception)
+                self._pass_on(taken, reception)
+            else:
+                self._pass_on(taken, reception)
+                self.say_line(await answer_with_verdict(self, taken, reception.waiting))
+                self.flush()
         finally:
             self.in_data = False
-        if isinstance(taken, Refused):
-            self._refuse(taken.slug, **taken.details)
-        else:
-            self._commands_without_message = 0
-            self._confirm(taken, reception)
+            reception.end_wait()
 
     def _arriving(self, transaction: Transaction) -> Arriving:
         return Arriving(
@@ -236,14 +242,20 @@ class Session(Connection):
         )
 
     def _confirm(self, message: NewMessage, reception: Reception) -> None:
-        """The message is committed: say so to the client, the dispatcher and the log."""
+        """The message is committed: say so to the client."""
+        held = any(place.held_for is not None for place in message.placements)
         if self.intake.config.sandbox:
             self.say("accepted-sandbox", id=reception.id)
         elif any(place.held_for is HeldFor.LEARNING for place in message.placements):
             self.say("accepted-learning", id=reception.id, address=message.client_address)
+        elif self.intake.config.delivery.mode is DeliveryMode.DIRECT and not held:
+            self.say("accepted-queued", id=reception.id)
         else:
             self.say("accepted", id=reception.id)
         self.flush()
+
+    def _pass_on(self, message: NewMessage, reception: Reception) -> None:
+        """The same to the dispatcher and the log."""
         self.intake.accepted({place.lane for place in message.placements if place.held_for is None})
         mail_log.accepted(message, reception.size_bytes)
         if message.repairs:

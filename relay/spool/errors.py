@@ -3,7 +3,9 @@
 SpoolError
 ├── SpoolFull      the disk, or SQLite, has no room left
 ├── SpoolBusy      more commits wait than the disk can take
+├── SpoolFailing   the disk failed to read, write or sync
 ├── SpoolDamaged   the file is not a spool, or is corrupted
+├── VaultError     the tokens cannot be read or kept; mail with a password goes on
 └── SpoolTooNew    a newer version of the relay made it
 """
 
@@ -20,6 +22,10 @@ class SpoolBusy(SpoolError):
     """The disk does not keep up; try again in a moment. The client is told 452 4.3.2."""
 
 
+class SpoolFailing(SpoolError):
+    """The disk failed; until it has been looked at nothing is promised. The client is told 451."""
+
+
 class SpoolDamaged(SpoolError):
     """The file cannot be used as a spool: restore a backup, or move the file aside."""
 
@@ -31,3 +37,25 @@ class SpoolTooNew(SpoolError):
         super().__init__(f"spool schema {found}, this program knows up to {known}")
         self.found = found
         self.known = known
+
+
+class VaultError(SpoolError):
+    """Tokens cannot be read or kept; says in Dutch (`nl`) and English (`en`) why, and what to do."""
+
+    def __init__(self, nl: str, en: str) -> None:
+        super().__init__(en)
+        self.nl = nl
+        self.en = en
+
+    def text(self, language: str) -> str:
+        """The reason in `language`, English for anything but `nl`."""
+        return self.nl if language == "nl" else self.en
+
+
+class BodyDamaged(Exception):
+    """The disk gave other bytes than it got: trouble of one message, which must not leave."""
+
+
+def disk_cause(trouble: SpoolError) -> str:
+    """The slug of what keeps the disk from taking anything new: disk-full or spool-failing."""
+    return "disk-full" if isinstance(trouble, SpoolFull) else "spool-failing"

@@ -1,7 +1,7 @@
 """The values that pass between intake, delivery, commands and a spool."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -72,6 +72,7 @@ class NewMessage:
     subject: str | None = None
     is_dsn: bool = False
     repairs: tuple[tuple[str, str], ...] = ()
+    due_at: datetime | None = None  # of its first attempt; None: at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,69 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt used up of its account's limits; `arrival_at` is the GCRA's state after it.
+
+    `transactions` are those that the server saw begin, `messages` those whose final dot it took or
+    may have taken, with their `recipients`. Without a login the host is empty, and the username
+    the smarthost's name.
+    """
+
+    host: str
+    username: str
+    messages: int
+    recipients: int
+    arrival_at: datetime | None = None
+    transactions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsedMinute:
+    """What an account used in the minute that begins at `minute`; see `Usage`."""
+
+    host: str
+    username: str
+    minute: datetime
+    messages: int
+    recipients: int
+    transactions: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPace:
+    """How far an account's pace has come, and the limits learned of it, as JSON."""
+
+    host: str
+    username: str
+    arrival_at: datetime | None
+    learned: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneAccount:
+    """Whose limits the mail of a lane uses up; `max_recipients` is that of a transaction."""
+
+    lane: str
+    host: str
+    username: str
+    max_recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A recipient who waits, with what decides its lane."""
+
+    message: int
+    position: int
+    address: str
+    lane: str
+    pinned: str | None
+    client: str
+    sender: str
+    in_doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """The end of a claim, committed as one transaction together with the DSNs it causes."""
 
@@ -143,6 +207,20 @@ class Settlement:
     counts: bool = False  # this attempt counts on the message's own schedule
     warned: bool = False  # a delay DSN is among `dsns`
     dsns: tuple[tuple[NewMessage, bytes], ...] = ()
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an account's consent gave: the tokens, and when. `refresh_token` is None for flows
+    that need no consent. Never logged: the repr hides both tokens."""
+
+    refresh_token: str | None = field(repr=False)
+    access_token: str | None = field(repr=False)
+    expires_at: datetime | None
+    consented_at: datetime | None
+    refreshed_at: datetime
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +274,19 @@ class AdoptedDevice:
 
     address: str
     name: str
+    adopted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SenderRule:
+    """Mail from `sender`, an address or `*@domain`, through `smarthost` leaves as `address`.
+
+    Adopted by `relay queue cure`, beside the sender policies of the configuration.
+    """
+
+    smarthost: str
+    sender: str
+    address: str
     adopted_at: datetime
 
 

@@ -9,21 +9,28 @@ from datetime import datetime
 from typing import Protocol
 
 from presets.reply import Reply
+from relay.spool.errors import SpoolError
 from relay.spool.model import (
+    AccountPace,
     Acted,
     AdoptedDevice,
     Block,
     Claim,
+    Grant,
     HeldFor,
     History,
     Lane,
+    LaneAccount,
     MessageView,
     NewMessage,
     PausedAccount,
     RefusedDevice,
+    SenderRule,
     Settlement,
     State,
     Totals,
+    UsedMinute,
+    Waiting,
 )
 
 
@@ -61,6 +68,9 @@ class Queue(Protocol):
     async def hold_expired(self) -> tuple[int, ...]:
         """Hold what is past its lifetime in lanes that are blocked; the ids."""
 
+    async def hasten(self, latest: datetime) -> int:
+        """What is due later becomes due then: a clock was set back; how many there were."""
+
     async def renew(self, claims: Sequence[Claim]) -> None:
         """Extend the leases of attempts that take long."""
 
@@ -74,7 +84,10 @@ class Queue(Protocol):
         """The lanes that have messages."""
 
     def body(self, message: int) -> AsyncIterator[bytes]:
-        """The message's bytes in pieces, the header block whole in the first."""
+        """The message's bytes in pieces, the header block whole in the first.
+
+        Raises BodyDamaged where they are not those that were accepted.
+        """
 
     async def page(
         self, state: State | None, limit: int, client: str | None = None
@@ -96,8 +109,8 @@ class Queue(Protocol):
     async def hold_for(self, ids: Sequence[int], reason: HeldFor) -> None:
         """What is held stays held, for another reason."""
 
-    async def release(self, ids: Sequence[int]) -> Acted:
-        """What is held becomes queued and due."""
+    async def release(self, ids: Sequence[int], held_for: HeldFor | None = None) -> Acted:
+        """What is held, or held for this one reason, becomes queued and due."""
 
     async def delete(self, ids: Sequence[int]) -> Acted:
         """What is queued or held is never delivered, and no DSN is sent."""
@@ -106,10 +119,17 @@ class Queue(Protocol):
         """What is queued or held goes through `smarthost`, whatever the routes say."""
 
     async def relane(self, moves: Sequence[tuple[int, int, str]]) -> None:
-        """Give recipients, as (message, position, lane), another lane."""
+        """Give recipients, as (message, position, lane), another lane, but where they are under
+        way."""
+
+    async def waiting(
+        self, lane: str | None, after: int, limit: int
+    ) -> tuple[tuple[Waiting, ...], int | None]:
+        """For `relane`: who waits in `lane`, of at most `limit` messages with an id above `after`;
+        None: in any lane, or held. Beside them the id to go on after; None: that was all."""
 
     async def unfinished(self, after: int, limit: int) -> tuple[MessageView, ...]:
-        """A page of unfinished messages in order of id, for `relane`."""
+        """A page of unfinished messages in order of id."""
 
     async def fail(
         self, settlements: Sequence[tuple[int, Reply, tuple[NewMessage, bytes] | None]]
@@ -150,8 +170,21 @@ class Ledger(Protocol):
     async def paused(self) -> tuple[PausedAccount, ...]:
         """The accounts that are paused."""
 
-    async def pace(self, host: str, username: str, arrival_at: datetime | None) -> datetime | None:
-        """Read, or with a time also write, the account's theoretical arrival time."""
+    async def paces(self) -> tuple[AccountPace, ...]:
+        """How far each account's pace has come, as settlements recorded it, and what was learned."""
+
+    async def learn(self, host: str, username: str, learned: str | None) -> None:
+        """Record the learned limits of an account, as JSON; None: there are none."""
+
+    async def usage(self, since: datetime) -> tuple[UsedMinute, ...]:
+        """What settlements recorded as used, and what was under way at a crash, from the minute of
+        `since` on, in order of time."""
+
+    async def forget_usage(self, before: datetime) -> None:
+        """Drop what was used before."""
+
+    async def lane_accounts(self, lanes: Sequence[LaneAccount]) -> None:
+        """Record whose limits each lane uses up, so that what a crash interrupts is counted."""
 
     async def note_refused(self, devices: Sequence[RefusedDevice]) -> None:
         """Add to the tally of refused devices."""
@@ -168,6 +201,15 @@ class Ledger(Protocol):
     async def adopted(self) -> tuple[AdoptedDevice, ...]:
         """Adopted devices."""
 
+    async def adopt_sender(self, rule: SenderRule) -> None:
+        """Keep a sender rule; one for the same smarthost and sender gives way."""
+
+    async def disown_sender(self, smarthost: str, sender: str) -> bool:
+        """Take back a sender rule; False if there was none."""
+
+    async def sender_rules(self) -> tuple[SenderRule, ...]:
+        """Adopted sender rules, by smarthost and sender."""
+
     async def setting(self, name: str) -> str | None:
         """A remembered value, such as the end of the learning window."""
 
@@ -175,14 +217,35 @@ class Ledger(Protocol):
         """Set or, with None, forget a value."""
 
 
+class Vault(Protocol):
+    """Tokens, each account's in one place. May raise VaultError beside SpoolError."""
+
+    async def grant(self, host: str, username: str) -> Grant | None:
+        """What the account has; None if nobody consented yet."""
+
+    async def keep(self, host: str, username: str, grant: Grant) -> None:
+        """Replace what the account has; durable on return."""
+
+    async def forget(self, host: str, username: str) -> bool:
+        """Drop what the account has; False if there was nothing."""
+
+
 class Spool(Protocol):
-    """A store with its two parts."""
+    """A store with its three parts."""
 
     @property
     def queue(self) -> Queue: ...
 
     @property
     def ledger(self) -> Ledger: ...
+
+    @property
+    def vault(self) -> Vault: ...
+
+    @property
+    def trouble(self) -> SpoolError | None:
+        """Why the store takes nothing new at the moment, no message and no attempt; None while it
+        works."""
 
     def free_bytes(self) -> int | None:
         """Room left for new mail; None where it cannot be told."""

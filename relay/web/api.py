@@ -16,7 +16,8 @@ from starlette.routing import Route
 from relay.control.desk import Desk
 from relay.control.documents import Document
 from relay.control.errors import Declined
-from relay.spool.errors import SpoolError
+from relay.control.grants import read_grant
+from relay.spool.errors import SpoolError, VaultError
 from relay.web.gate import Gate, error_response
 
 Call = Callable[[Desk, Request], Awaitable[Document]]
@@ -97,6 +98,23 @@ async def _queue_act(desk: Desk, request: Request) -> Document:
     return await desk.queue_act(_string(body, "action"), ids, _optional(body, "to"))
 
 
+async def _queue_cure(desk: Desk, request: Request) -> Document:
+    body = await _body(request)
+    domain = body.get("domain", False)
+    if not isinstance(domain, bool):
+        raise _bad_field("domain")
+    return await desk.queue_cure(request.path_params["id"], _optional(body, "as"), domain)
+
+
+async def _sender_list(desk: Desk, request: Request) -> Document:
+    return await desk.sender_list()
+
+
+async def _sender_remove(desk: Desk, request: Request) -> Document:
+    body = await _body(request)
+    return await desk.sender_remove(_string(body, "sender"), _optional(body, "smarthost"))
+
+
 async def _client_list(desk: Desk, request: Request) -> Document:
     return await desk.client_list()
 
@@ -129,6 +147,26 @@ async def _account_resume(desk: Desk, request: Request) -> Document:
     return await desk.account_resume(_string(await _body(request), "name"))
 
 
+async def _account_pause(desk: Desk, request: Request) -> Document:
+    return await desk.account_pause(_string(await _body(request), "name"))
+
+
+async def _account_test(desk: Desk, request: Request) -> Document:
+    body = await _body(request)
+    force = body.get("force", False)
+    if not isinstance(force, bool):
+        raise _bad_field("force")
+    return await desk.account_test(_string(body, "name"), force, _language(desk, request))
+
+
+async def _account_grant(desk: Desk, request: Request) -> Document:
+    body = await _body(request)
+    grant = body.get("grant")
+    if not isinstance(grant, dict):
+        raise _bad_field("grant")
+    return await desk.account_grant(_string(body, "name"), read_grant(grant))
+
+
 async def _why(desk: Desk, request: Request) -> Document:
     query = request.query_params
     return await desk.why(query.get("address", ""), query.get("sender", ""), query.get("recipient"))
@@ -147,13 +185,19 @@ CALLS: tuple[tuple[str, str, Call], ...] = (
     ("POST", "/queue/actions", _queue_act),
     ("GET", "/queue/ids", _queue_ids),
     ("GET", "/queue/{id}", _queue_show),
+    ("POST", "/queue/{id}/cure", _queue_cure),
+    ("GET", "/senders", _sender_list),
+    ("POST", "/senders/remove", _sender_remove),
     ("GET", "/clients", _client_list),
     ("POST", "/clients", _client_allow),
     ("GET", "/clients/refused", _client_refused),
     ("POST", "/clients/learn", _client_learn),
     ("DELETE", "/clients/{address}", _client_remove),
     ("GET", "/accounts", _account_list),
+    ("POST", "/accounts/grant", _account_grant),
+    ("POST", "/accounts/pause", _account_pause),
     ("POST", "/accounts/resume", _account_resume),
+    ("POST", "/accounts/test", _account_test),
     ("GET", "/why", _why),
     ("GET", "/status", _status),
     ("POST", "/reload", _reload),
@@ -216,6 +260,8 @@ async def _declined(request: Request, error: Exception) -> Response:
 
 
 async def _spool_failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, VaultError):
+        return error_response(503, error.nl, error.en)
     return error_response(503, f"de spool werkt niet: {error}", f"the spool does not work: {error}")
 
 

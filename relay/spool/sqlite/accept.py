@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from zlib import crc32
 
 from relay.spool.model import NewMessage, State
 from relay.spool.sqlite.rows import clean, recipient_columns, to_micros
@@ -49,11 +50,12 @@ def insert_message(connection: sqlite3.Connection, message: NewMessage, size_byt
             for position, (recipient, place) in enumerate(pairs)
         ],
     )
+    due_at = to_micros(message.due_at or message.received_at)
     for lane in {place.lane for _, place in pairs if place.held_for is None}:
-        connection.execute(SQL["add_to_queue"], (message.id, lane, received_at))
+        connection.execute(SQL["add_to_queue"], (message.id, lane, due_at))
 
 
 def insert_dsn(connection: sqlite3.Connection, message: NewMessage, body: bytes) -> None:
     """A message of our own with its body, within the transaction of what caused it."""
-    connection.execute(SQL["add_body"], (message.id, 0, body))
+    connection.execute(SQL["add_body"], (message.id, 0, body, crc32(body)))
     insert_message(connection, message, len(body))

@@ -4,10 +4,11 @@ Each action works on one message within the caller's transaction and says whethe
 anything.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from relay.spool.model import Acted
+from relay.spool.model import Acted, Waiting
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
@@ -41,8 +42,8 @@ def hold(connection: sqlite3.Connection, message: int, now: int) -> bool:
     return changed
 
 
-def release(connection: sqlite3.Connection, message: int, now: int) -> bool:
-    changed = connection.execute(SQL["release_recipients"], (message,)).rowcount > 0
+def release(connection: sqlite3.Connection, message: int, now: int, held_for: str | None) -> bool:
+    changed = connection.execute(SQL["release_recipients"], (message, held_for)).rowcount > 0
     align_queue(connection, message, now)
     return changed
 
@@ -63,12 +64,31 @@ def reroute(connection: sqlite3.Connection, message: int, now: int, smarthost: s
     return changed
 
 
-def relane(connection: sqlite3.Connection, moves: Sequence[tuple[int, int, str]], now: int) -> None:
-    """Give recipients, as (message, position, lane), their new lane; due times stay."""
-    for message, position, lane in moves:
-        connection.execute(SQL["move_recipient"], (lane, message, position))
-    for message in {message for message, _, _ in moves}:
-        align_queue(connection, message, now)
+def relane(connection: sqlite3.Connection, moves: Sequence[tuple[int, int, str]]) -> None:
+    """Give recipients, as (message, position, lane), their new lane; due times stay.
+
+    What is under way stays: its worker settles it. A few statements for any number of moves.
+    """
+    rows = [(lane, message, position) for message, position, lane in moves]
+    connection.executemany(SQL["move_waiting"], rows)
+    messages = json.dumps(sorted({message for message, _, _ in moves}))
+    connection.execute(SQL["queue_moved"], (messages,))
+    connection.execute(SQL["unqueue_moved"], (messages,))
+
+
+def waiting(
+    connection: sqlite3.Connection, lane: str | None, after: int, limit: int
+) -> tuple[tuple[Waiting, ...], int | None]:
+    """Who waits, of a page of messages, and the id to go on after."""
+    if lane is None:
+        found = connection.execute(SQL["ids_unfinished"], (after, limit)).fetchall()
+        ids = [row[0] for row in found]
+        rows = connection.execute(SQL["waiting_anywhere"], (json.dumps(ids),))
+    else:
+        found = connection.execute(SQL["ids_in_lane"], (after, lane, limit)).fetchall()
+        ids = [row[0] for row in found]
+        rows = connection.execute(SQL["waiting_in_lane"], (json.dumps(ids), lane))
+    return tuple(Waiting(*row) for row in rows), ids[-1] if len(ids) == limit else None
 
 
 def align_queue(connection: sqlite3.Connection, message: int, now: int) -> None:

@@ -2,7 +2,10 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
+from zlib import crc32
 
+from relay.spool.errors import BodyDamaged
+from relay.spool.ids import id_text
 from relay.spool.sqlite.reader import Reader
 from relay.spool.sqlite.sql import statements
 from relay.spool.sqlite.writer import Writer
@@ -37,7 +40,9 @@ class SqliteBodyWriter:
         if self._held_bytes > limit:
             piece, position = self._take(), self._rows
             self._rows += 1
-            await self._writer.run(lambda connection: self._insert(connection, position, piece))
+            await self._writer.run(
+                lambda connection: self._insert(connection, position, piece), begins=True
+            )
 
     async def discard(self) -> None:
         """Forget all of it, committed pieces included."""
@@ -60,17 +65,22 @@ class SqliteBodyWriter:
         return piece
 
     def _insert(self, connection: sqlite3.Connection, position: int, piece: bytes) -> None:
-        connection.execute(SQL["add_body"], (self.message, position, piece))
+        connection.execute(SQL["add_body"], (self.message, position, piece, crc32(piece)))
 
 
 async def read_body(reader: Reader, message: int) -> AsyncIterator[bytes]:
-    """The pieces of a message in order; the header block is whole in the first."""
+    """The pieces of a message in order; the header block is whole in the first.
+
+    Raises BodyDamaged.
+    """
     position = 0
     while True:
         at = position
 
         def piece(connection: sqlite3.Connection, at: int = at) -> bytes | None:
             row = connection.execute(SQL["body_piece"], (message, at)).fetchone()
+            if row is not None and row[1] not in (None, crc32(row[0])):
+                raise BodyDamaged(f"the bytes of {id_text(message)} are not those that came")
             return None if row is None else bytes(row[0])
 
         data = await reader.run(piece)

@@ -5,7 +5,7 @@ import sqlite3
 from datetime import datetime, timedelta
 
 from relay.spool.model import Claim, QueuedRecipient, State
-from relay.spool.sqlite.rows import from_micros, to_envelope, to_micros, to_recipient
+from relay.spool.sqlite.rows import from_micros, to_envelope, to_micros, to_minutes, to_recipient
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
@@ -19,6 +19,8 @@ def recover(connection: sqlite3.Connection, now: datetime) -> None:
     connection.execute("BEGIN IMMEDIATE")
     interrupted = connection.execute(SQL["interrupted"]).fetchall()
     connection.executemany(SQL["mark_in_doubt"], interrupted)
+    # Nobody knows what of it the server took: it counts as used.
+    connection.execute(SQL["use_interrupted"], (to_minutes(now),))
     connection.execute(SQL["mark_interrupted"])
     connection.execute(SQL["void_leases"])
     connection.execute(SQL["sweep_bodies"])

@@ -6,15 +6,28 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from relay.spool.model import (
+    AccountPace,
     AdoptedDevice,
     Block,
     BlockedBy,
     Lane,
+    LaneAccount,
     PausedAccount,
     RefusedDevice,
+    SenderRule,
+    UsedMinute,
 )
 from relay.spool.sqlite.reader import Reader
-from relay.spool.sqlite.rows import from_micros, optional_time, reply_columns, to_micros, to_reply
+from relay.spool.sqlite.rows import (
+    clean,
+    from_micros,
+    from_minutes,
+    optional_time,
+    reply_columns,
+    to_micros,
+    to_minutes,
+    to_reply,
+)
 from relay.spool.sqlite.sql import statements
 from relay.spool.sqlite.writer import Writer
 
@@ -83,16 +96,31 @@ class SqliteLedger:
             for row in await self._rows("paused")
         )
 
-    async def pace(self, host: str, username: str, arrival_at: datetime | None) -> datetime | None:
-        if arrival_at is not None:
-            await self._write("set_arrival", host, username, to_micros(arrival_at))
-            return arrival_at
-        rows = await self._rows("arrival", host, username)
-        return optional_time(rows[0][0]) if rows else None
+    async def paces(self) -> tuple[AccountPace, ...]:
+        return tuple(
+            AccountPace(host, username, optional_time(arrival_at), learned)
+            for host, username, arrival_at, learned in await self._rows("paces")
+        )
+
+    async def learn(self, host: str, username: str, learned: str | None) -> None:
+        await self._write("learn", host, username, learned)
+
+    async def usage(self, since: datetime) -> tuple[UsedMinute, ...]:
+        return tuple(
+            UsedMinute(host, username, from_minutes(minute), *counts)
+            for host, username, minute, *counts in await self._rows("usage", to_minutes(since))
+        )
+
+    async def forget_usage(self, before: datetime) -> None:
+        await self._write("forget_usage", to_minutes(before))
+
+    async def lane_accounts(self, lanes: Sequence[LaneAccount]) -> None:
+        rows = [(each.lane, each.host, each.username, each.max_recipients) for each in lanes]
+        await self._run(lambda connection: connection.executemany(SQL["lane_account"], rows))
 
     async def note_refused(self, devices: Sequence[RefusedDevice]) -> None:
         rows = [
-            (each.address, each.count, to_micros(each.first_at), to_micros(each.last_at))
+            _storable((each.address, each.count, to_micros(each.first_at), to_micros(each.last_at)))
             for each in devices
         ]
         await self._run(lambda connection: connection.executemany(SQL["note_refused"], rows))
@@ -104,11 +132,11 @@ class SqliteLedger:
         )
 
     async def adopt(self, device: AdoptedDevice) -> None:
-        values = (device.address, device.name, to_micros(device.adopted_at))
+        values = _storable((device.address, device.name, to_micros(device.adopted_at)))
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(SQL["adopt"], values)
-            connection.execute(SQL["forget_refused"], (device.address,))
+            connection.execute(SQL["forget_refused"], values[:1])
 
         await self._run(work)
 
@@ -119,6 +147,19 @@ class SqliteLedger:
         return tuple(
             AdoptedDevice(address, name, from_micros(adopted_at))
             for address, name, adopted_at in await self._rows("adopted")
+        )
+
+    async def adopt_sender(self, rule: SenderRule) -> None:
+        values = (rule.smarthost, rule.sender, rule.address, to_micros(rule.adopted_at))
+        await self._write("adopt_sender", *values)
+
+    async def disown_sender(self, smarthost: str, sender: str) -> bool:
+        return await self._write("disown_sender", smarthost, sender) > 0
+
+    async def sender_rules(self) -> tuple[SenderRule, ...]:
+        return tuple(
+            SenderRule(smarthost, sender, address, from_micros(adopted_at))
+            for smarthost, sender, address, adopted_at in await self._rows("sender_rules")
         )
 
     async def setting(self, name: str) -> str | None:
@@ -137,13 +178,18 @@ class SqliteLedger:
     async def _write(self, statement: str, *values: object) -> int:
         """The number of rows that a statement changed."""
         return await self._run(
-            lambda connection: connection.execute(SQL[statement], values).rowcount
+            lambda connection: connection.execute(SQL[statement], _storable(values)).rowcount
         )
 
     async def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return await self._reader.run(
-            lambda connection: connection.execute(SQL[statement], values).fetchall()
+            lambda connection: connection.execute(SQL[statement], _storable(values)).fetchall()
         )
+
+
+def _storable(values: Sequence[object]) -> tuple[object, ...]:
+    """Free of what a database cannot hold: a server's or an operator's text must not stop a record."""
+    return tuple(clean(each) if isinstance(each, str) else each for each in values)
 
 
 def _block(row: tuple[Any, ...]) -> Block | None:

@@ -17,6 +17,7 @@ from relay.spool.model import (
     Settlement,
     State,
     Totals,
+    Waiting,
 )
 from relay.spool.protocol import BodyWriter
 from relay.spool.sqlite import actions, views
@@ -60,12 +61,12 @@ class SqliteQueue:
             body.finish(connection)
             insert_message(connection, message, body.size_bytes)
 
-        await self._writer.run(work)
+        await self._writer.run(work, begins=True)
 
     async def claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
         now = self._clock()
         return await self._writer.run(
-            lambda connection: claim_due(connection, lane, limit, now, self._owner)
+            lambda connection: claim_due(connection, lane, limit, now, self._owner), begins=True
         )
 
     async def read(self, message: int) -> Claim | None:
@@ -79,6 +80,12 @@ class SqliteQueue:
     async def hold_expired(self) -> tuple[int, ...]:
         now = to_micros(self._clock())
         return await self._writer.run(lambda connection: actions.hold_expired(connection, now))
+
+    async def hasten(self, latest: datetime) -> int:
+        values = (to_micros(latest),)
+        return await self._writer.run(
+            lambda connection: connection.execute(SQL["hasten"], values).rowcount
+        )
 
     async def renew(self, claims: Sequence[Claim]) -> None:
         until = to_micros(self._clock() + LEASE)
@@ -107,23 +114,25 @@ class SqliteQueue:
         self, state: State | None, limit: int, client: str | None = None
     ) -> tuple[int, tuple[MessageView, ...]]:
         now = self._clock()
-        return await self._reader.run(
+        return await self._reader.survey(
             lambda connection: views.page(connection, state, limit, client, now)
         )
 
     async def show(self, message: int) -> MessageView | None:
         now = self._clock()
-        return await self._reader.run(lambda connection: views.one(connection, message, now))
+        return await self._reader.survey(lambda connection: views.one(connection, message, now))
 
     async def unfinished(self, after: int, limit: int) -> tuple[MessageView, ...]:
         now = self._clock()
-        return await self._reader.run(lambda connection: views.after(connection, after, limit, now))
+        return await self._reader.survey(
+            lambda connection: views.after(connection, after, limit, now)
+        )
 
     async def totals(self) -> Totals:
-        return await self._reader.run(views.totals)
+        return await self._reader.survey(views.totals)
 
     async def history(self, lane: str) -> History:
-        return await self._reader.run(lambda connection: views.history(connection, lane))
+        return await self._reader.survey(lambda connection: views.history(connection, lane))
 
     async def ids(self, held_for: HeldFor | None = None, address: str | None = None) -> list[int]:
         def query(connection: sqlite3.Connection) -> list[int]:
@@ -133,7 +142,7 @@ class SqliteQueue:
                 rows = connection.execute(SQL["held_ids"], (held_for.value, address, address))
             return [row[0] for row in rows]
 
-        return await self._reader.run(query)
+        return await self._reader.survey(query)
 
     async def retry(self, ids: Sequence[int]) -> Acted:
         return await self._act(actions.retry, ids)
@@ -145,8 +154,11 @@ class SqliteQueue:
         rows = [(reason.value, message) for message in ids]
         await self._writer.run(lambda connection: connection.executemany(SQL["hold_for"], rows))
 
-    async def release(self, ids: Sequence[int]) -> Acted:
-        return await self._act(actions.release, ids)
+    async def release(self, ids: Sequence[int], held_for: HeldFor | None = None) -> Acted:
+        def release(connection: sqlite3.Connection, message: int, now: int) -> bool:
+            return actions.release(connection, message, now, held_for)
+
+        return await self._act(release, ids)
 
     async def delete(self, ids: Sequence[int]) -> Acted:
         return await self._act(actions.delete, ids)
@@ -158,8 +170,14 @@ class SqliteQueue:
         return await self._act(reroute, ids)
 
     async def relane(self, moves: Sequence[tuple[int, int, str]]) -> None:
-        now = to_micros(self._clock())
-        await self._writer.run(lambda connection: actions.relane(connection, moves, now))
+        await self._writer.run(lambda connection: actions.relane(connection, moves))
+
+    async def waiting(
+        self, lane: str | None, after: int, limit: int
+    ) -> tuple[tuple[Waiting, ...], int | None]:
+        return await self._reader.run(
+            lambda connection: actions.waiting(connection, lane, after, limit)
+        )
 
     async def fail(
         self, settlements: Sequence[tuple[int, Reply, tuple[NewMessage, bytes] | None]]

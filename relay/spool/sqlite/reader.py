@@ -12,11 +12,15 @@ from relay.spool.sqlite.writer import spool_error
 
 T = TypeVar("T")
 
-_READERS = 2  # so that a long listing does not stop delivery from reading a body
+_READERS = 2  # for mail under way
 
 
 class Reader:
-    """Runs read-only queries in threads, each with a connection of its own."""
+    """Runs read-only queries in threads, each with a connection of its own.
+
+    What operators ask has a thread of its own: however many long listings are asked for, delivery
+    does not wait for one to read a body.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,12 +29,18 @@ class Reader:
         self._pool = ThreadPoolExecutor(
             _READERS, thread_name_prefix="spool-reader", initializer=self._connect
         )
+        self._survey_pool = ThreadPoolExecutor(
+            1, thread_name_prefix="spool-survey", initializer=self._connect
+        )
 
-    def _connect(self) -> None:
+    def _open(self) -> sqlite3.Connection:
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
-        connection = sqlite3.connect(
+        return sqlite3.connect(
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5
         )
+
+    def _connect(self) -> None:
+        connection = self._open()
         connection.execute("PRAGMA query_only=ON")
         self._local.connection = connection
         self._connections.append(connection)
@@ -45,9 +55,15 @@ class Reader:
         """The result of `query(connection)`; raises SpoolError."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, query)
 
+    async def survey(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """As `run`, for a query over the whole queue: one at a time."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._survey_pool, self._run, query)
+
     def close(self) -> None:
         """Wait for running queries and close the connections."""
         self._pool.shutdown()
+        self._survey_pool.shutdown(cancel_futures=True)
         for connection in self._connections:
             connection.close()
 
@@ -60,4 +76,5 @@ def open_unwritten(path: Path) -> sqlite3.Connection:
     """
     # Without a log of unfinished writes the file is whole, and SQLite need not make one.
     whole = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{whole}", uri=True, timeout=5)
+    uri = f"{path.absolute().as_uri()}?mode=ro{whole}"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=5)

@@ -9,6 +9,7 @@ from relay.envelope import Envelope, Origin, Recipient
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MICROS_A_MINUTE = 60_000_000
 
 
 def to_micros(moment: datetime) -> int:
@@ -19,6 +20,16 @@ def to_micros(moment: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """The aware UTC time of a column."""
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def to_minutes(moment: datetime) -> int:
+    """Whole minutes since 1970 UTC."""
+    return to_micros(moment) // _MICROS_A_MINUTE
+
+
+def from_minutes(minutes: int) -> datetime:
+    """The start of a minute, as aware UTC time."""
+    return from_micros(minutes * _MICROS_A_MINUTE)
 
 
 def optional_time(micros: int | None) -> datetime | None:

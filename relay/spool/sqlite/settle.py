@@ -2,11 +2,11 @@
 
 import json
 import sqlite3
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from relay.spool.model import AttemptRecord, Settlement, State
+from relay.spool.model import AttemptRecord, Settlement, State, Usage
 from relay.spool.sqlite.accept import insert_dsn
-from relay.spool.sqlite.rows import reply_columns, to_micros
+from relay.spool.sqlite.rows import reply_columns, to_micros, to_minutes
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
@@ -20,6 +20,8 @@ def settle(connection: sqlite3.Connection, settlement: Settlement) -> bool:
     at = to_micros(settlement.at)
     moved = _settle_recipients(connection, settlement, at)
     _record_attempts(connection, settlement)
+    if settlement.usage is not None:
+        _record_usage(connection, settlement.usage, settlement.at)
     if settlement.warned:
         connection.execute(SQL["mark_warned"], (at, claim.message))
     due_at = None if settlement.due_at is None else to_micros(settlement.due_at)
@@ -66,6 +68,15 @@ def _record_attempts(connection: sqlite3.Connection, settlement: Settlement) -> 
             connection.execute(SQL["add_attempt"], (*key, to_micros(started), *values))
         if record.in_doubt:
             connection.execute(SQL["mark_in_doubt"], (claim.message,))
+
+
+def _record_usage(connection: sqlite3.Connection, usage: Usage, at: datetime) -> None:
+    account = (usage.host, usage.username)
+    if usage.transactions:
+        counts = (usage.messages, usage.recipients, usage.transactions)
+        connection.execute(SQL["use"], (*account, to_minutes(at), *counts))
+    if usage.arrival_at is not None:
+        connection.execute(SQL["arrive"], (*account, to_micros(usage.arrival_at)))
 
 
 def _attempt_columns(record: AttemptRecord) -> tuple[object, ...]:

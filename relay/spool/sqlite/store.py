@@ -6,8 +6,7 @@ keeps a second process out.
 """
 
 import asyncio
-import contextlib
-import os
+import logging
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -15,17 +14,22 @@ from datetime import datetime
 from pathlib import Path
 
 from relay.clock import utc_now
-from relay.spool.errors import SpoolDamaged, SpoolError, SpoolTooNew
+from relay.config.secret import SecretRef
+from relay.spool.errors import SpoolDamaged, SpoolError, SpoolFailing
 from relay.spool.lock import SpoolLock
+from relay.spool.protocol import Vault
+from relay.spool.sqlite.aside import put_in_place
+from relay.spool.sqlite.ballast import Ballast
 from relay.spool.sqlite.claim import recover
 from relay.spool.sqlite.ledger import SqliteLedger
+from relay.spool.sqlite.opening import CHECK_SECONDS, connect, migrate, refuse_damaged
 from relay.spool.sqlite.queue import SqliteQueue
 from relay.spool.sqlite.reader import Reader
-from relay.spool.sqlite.sql import migrations
+from relay.spool.sqlite.salvage import Salvage, salvage
+from relay.spool.sqlite.vault import prepare_vault
 from relay.spool.sqlite.writer import Writer, spool_error
 
-_PAGES_BETWEEN_CHECKPOINTS = 4000  # of 4 kB: 16 MB of WAL
-_WAL_KEPT_BYTES = 64_000_000
+log = logging.getLogger(__name__)
 
 
 class SqliteSpool:
@@ -37,14 +41,33 @@ class SqliteSpool:
         lock: SpoolLock,
         connection: sqlite3.Connection,
         clock: Callable[[], datetime],
+        secret_key: SecretRef | None = None,
     ) -> None:
+        """Raises sqlite3.Error."""
+        vault = prepare_vault(connection, path, secret_key, clock)
         self.path = path
+        self.salvaged: Salvage | None = None
+        """How a damaged file was dealt with when this spool was opened."""
         self._lock = lock
-        self._connection = connection
-        self._writer = Writer(connection)
+        self._ballast = Ballast(path)
+        self._writer = Writer(path, connection, self._ballast)
         self._reader = Reader(path)
         self.queue = SqliteQueue(self._writer, self._reader, clock)
         self.ledger = SqliteLedger(self._writer, self._reader)
+        self.vault: Vault = vault(self._writer, self._reader)
+
+    @property
+    def trouble(self) -> SpoolError | None:
+        """Why the disk takes nothing new at the moment; None while it works."""
+        return self._writer.trouble
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._writer.connection
+
+    def keep_room(self) -> None:
+        """Have some room on the disk, so that a full one can still record outcomes."""
+        self._ballast.make()
 
     def free_bytes(self) -> int | None:
         """Bytes free for new mail on the file system of the spool; None if it cannot be told."""
@@ -61,8 +84,19 @@ class SqliteSpool:
         self._lock.release()
 
 
-def open_spool(path: Path, clock: Callable[[], datetime] = utc_now) -> SqliteSpool:
+def open_spool(
+    path: Path,
+    clock: Callable[[], datetime] = utc_now,
+    secret_key: SecretRef | None = None,
+    *,
+    serving: bool = False,
+) -> SqliteSpool:
     """Open, and if need be make or migrate, the spool in `path`.
+
+    With `secret_key` tokens are kept in the store, sealed, else in a file beside it. What is wrong
+    with them is told by the vault, to who needs them. `serving` is for the service: the file is
+    checked, for `CHECK_SECONDS` at most, and rebuilt where it is damaged (see `salvaged`), and
+    some room on the disk is kept aside.
 
     On return all leases are void, attempts of a process that died are marked in doubt, and
     bodies that were never accepted are gone. Raises SpoolInUse, SpoolTooNew, SpoolDamaged, or
@@ -72,59 +106,56 @@ def open_spool(path: Path, clock: Callable[[], datetime] = utc_now) -> SqliteSpo
     lock = SpoolLock(path.with_name(path.name + ".lock"))
     lock.acquire()
     try:
-        connection = _connect(path)
+        connection, salvaged = _open(path, clock(), serving=serving)
         try:
-            _migrate(connection)
-            recover(connection, clock())
+            spool = SqliteSpool(path, lock, connection, clock, secret_key)
         except BaseException:
             connection.close()
             raise
+        spool.salvaged = salvaged
+        if serving:
+            spool.keep_room()
+        return spool
     except sqlite3.Error as error:
         lock.release()
         raise _opening_error(path, error) from error
     except BaseException:
         lock.release()
         raise
-    return SqliteSpool(path, lock, connection, clock)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+def _open(path: Path, now: datetime, *, serving: bool) -> tuple[sqlite3.Connection, Salvage | None]:
+    """The writing connection, its schema up to date, and how a damaged file was dealt with."""
+    put_in_place(path, "damaged", now)  # where a start was interrupted
     try:
-        _set(connection, "journal_mode", "WAL", "wal")
-        # FULL syncs the WAL at each commit; NORMAL could lose the last ones when power fails.
-        _set(connection, "synchronous", "FULL", 2)
-        _set(connection, "wal_autocheckpoint", _PAGES_BETWEEN_CHECKPOINTS)
-        _set(connection, "journal_size_limit", _WAL_KEPT_BYTES)
+        return _prepare(path, now, check=serving), None
+    except (sqlite3.Error, SpoolDamaged) as error:
+        if not serving or not _is_damage(error):
+            raise
+        salvaged = salvage(path, str(error), now)
+    return _prepare(path, now, check=False), salvaged
+
+
+def _prepare(path: Path, now: datetime, *, check: bool) -> sqlite3.Connection:
+    connection = connect(path)
+    try:
+        if check and not refuse_damaged(connection, CHECK_SECONDS):
+            log.warning("the spool is too large to be checked as a whole: relay spool check does")
+        migrate(connection)
+        recover(connection, now)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _set(
-    connection: sqlite3.Connection, pragma: str, value: str | int, read: object = None
-) -> None:
-    connection.execute(f"PRAGMA {pragma}={value}")
-    found = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-    if found != (value if read is None else read):
-        raise SpoolError(f"SQLite keeps {pragma}={found} instead of {value}")
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date, each step in one transaction with its version number."""
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    scripts = migrations()
-    if found > len(scripts):
-        raise SpoolTooNew(found, len(scripts))
-    for version, script in enumerate(scripts[found:], start=found + 1):
-        connection.executescript(f"BEGIN;\n{script}\nPRAGMA user_version={version};\nCOMMIT;")
+def _is_damage(error: Exception) -> bool:
+    found = spool_error(error) if isinstance(error, sqlite3.Error) else error
+    return isinstance(found, SpoolDamaged)
 
 
 def _opening_error(path: Path, error: sqlite3.Error) -> Exception:
-    if "unable to open" in str(error) or "readonly" in str(error):
-        return PermissionError(f"{path}: {error}")
     converted = spool_error(error)
+    if isinstance(converted, SpoolFailing) and "I/O" not in str(error):
+        return PermissionError(f"{path}: {error}")
     return SpoolDamaged(f"{path}: {error}") if type(converted) is SpoolDamaged else converted

@@ -35,12 +35,25 @@ WHERE host = ? AND username = ? AND paused_at IS NOT NULL
 SELECT host, username, paused_at, paused_until, refusals, secret_mark, cause, reply_code,
   reply_enhanced, reply_text FROM account WHERE paused_at IS NOT NULL ORDER BY host, username
 
--- name: set_arrival
-INSERT INTO account (host, username, arrival_at) VALUES (?, ?, ?)
-ON CONFLICT (host, username) DO UPDATE SET arrival_at = excluded.arrival_at
+-- name: paces
+SELECT host, username, arrival_at, learned FROM account
+WHERE arrival_at IS NOT NULL OR learned IS NOT NULL
 
--- name: arrival
-SELECT arrival_at FROM account WHERE host = ? AND username = ?
+-- name: learn
+INSERT INTO account (host, username, learned) VALUES (?, ?, ?)
+ON CONFLICT (host, username) DO UPDATE SET learned = excluded.learned
+
+-- name: usage
+SELECT host, username, minute, messages, recipients, transactions FROM usage WHERE minute >= ?
+ORDER BY minute
+
+-- name: forget_usage
+DELETE FROM usage WHERE minute < ?
+
+-- name: lane_account
+INSERT INTO lane (name, host, username, max_recipients) VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET host = excluded.host, username = excluded.username,
+  max_recipients = excluded.max_recipients
 
 -- name: note_refused
 INSERT INTO refused (address, count, first_at, last_at) VALUES (?, ?, ?, ?)
@@ -61,6 +74,17 @@ DELETE FROM adopted WHERE address = ?
 
 -- name: adopted
 SELECT address, name, adopted_at FROM adopted ORDER BY adopted_at
+
+-- name: adopt_sender
+INSERT INTO sender_rule (smarthost, sender, address, adopted_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (smarthost, sender) DO UPDATE SET address = excluded.address,
+  adopted_at = excluded.adopted_at
+
+-- name: disown_sender
+DELETE FROM sender_rule WHERE smarthost = ? AND sender = ?
+
+-- name: sender_rules
+SELECT smarthost, sender, address, adopted_at FROM sender_rule ORDER BY smarthost, sender
 
 -- name: setting
 SELECT value FROM setting WHERE name = ?

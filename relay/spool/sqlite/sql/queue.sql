@@ -8,7 +8,7 @@ INSERT INTO recipient (message, position, address, origin, notify, orcpt, state,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_body
-INSERT INTO body (message, position, bytes) VALUES (?, ?, ?)
+INSERT INTO body (message, position, bytes, crc) VALUES (?, ?, ?, ?)
 
 -- name: add_to_queue
 INSERT INTO queue (message, lane, due_at) VALUES (?, ?, ?)
@@ -50,6 +50,47 @@ WHERE message = ? AND position = ?
 -- name: move_recipient
 UPDATE recipient SET lane = ? WHERE message = ? AND position = ? AND state IN ('queued', 'held')
 
+-- name: move_waiting
+UPDATE recipient SET lane = ?1 WHERE message = ?2 AND position = ?3 AND (state = 'held'
+  OR state = 'queued' AND NOT EXISTS (SELECT 1 FROM queue q
+    WHERE q.message = ?2 AND q.lane = recipient.lane AND q.lease_owner IS NOT NULL))
+
+-- name: queue_moved
+INSERT INTO queue (message, lane, due_at, tries)
+SELECT r.message, r.lane, min(q.due_at), max(q.tries) FROM recipient r
+JOIN queue q ON q.message = r.message
+WHERE r.message IN (SELECT value FROM json_each(?)) AND r.state = 'queued'
+GROUP BY r.message, r.lane
+ON CONFLICT (message, lane) DO NOTHING
+
+-- name: unqueue_moved
+DELETE FROM queue WHERE message IN (SELECT value FROM json_each(?)) AND lease_owner IS NULL
+  AND NOT EXISTS (SELECT 1 FROM recipient r
+    WHERE r.message = queue.message AND r.lane = queue.lane AND r.state = 'queued')
+
+-- name: waiting_in_lane
+SELECT r.message, r.position, r.address, r.lane, r.pinned, m.client, m.reverse_path,
+  m.in_doubt > 0
+FROM message m JOIN recipient r ON r.message = m.id
+WHERE m.id IN (SELECT value FROM json_each(?)) AND r.state = 'queued' AND r.lane = ?
+ORDER BY m.id
+
+-- name: waiting_anywhere
+SELECT r.message, r.position, r.address, r.lane, r.pinned, m.client, m.reverse_path,
+  m.in_doubt > 0
+FROM message m JOIN recipient r ON r.message = m.id
+WHERE m.id IN (SELECT value FROM json_each(?)) AND r.state IN ('queued', 'held')
+  AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.message = m.id AND q.lease_owner IS NOT NULL)
+ORDER BY m.id
+
+-- name: ids_in_lane
+-- The plus keeps it to the primary key: by the lane's index each page would sort the whole lane.
+SELECT message FROM queue WHERE message > ? AND +lane = ? AND lease_owner IS NULL
+ORDER BY message LIMIT ?
+
+-- name: ids_unfinished
+SELECT id FROM message WHERE id > ? AND finished_at IS NULL ORDER BY id LIMIT ?
+
 -- name: end_attempt
 UPDATE attempt SET seconds = ?, address = ?, phase = ?, recipients = ?, reply_code = ?,
   reply_enhanced = ?, reply_text = ?, outcome = ?, in_doubt = ?
@@ -77,6 +118,27 @@ DELETE FROM queue WHERE message = ? AND lane = ?
 -- name: back_to_queue
 UPDATE queue SET lease_owner = NULL, lease_until = NULL, due_at = coalesce(?, due_at),
   tries = tries + ? WHERE message = ? AND lane = ?
+
+-- name: use
+INSERT INTO usage (host, username, minute, messages, recipients, transactions)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (host, username, minute) DO UPDATE SET messages = messages + excluded.messages,
+  recipients = recipients + excluded.recipients, transactions = transactions + excluded.transactions
+
+-- name: arrive
+INSERT INTO account (host, username, arrival_at) VALUES (?, ?, ?)
+ON CONFLICT (host, username) DO UPDATE SET arrival_at = excluded.arrival_at
+
+-- name: use_interrupted
+INSERT INTO usage (host, username, minute, messages, recipients, transactions)
+SELECT host, username, ?, sum(transactions), sum(recipients), sum(transactions) FROM (
+  SELECT l.host, l.username, json_array_length(a.recipients) AS recipients,
+    (json_array_length(a.recipients) + l.max_recipients - 1) / l.max_recipients AS transactions
+  FROM attempt a JOIN lane l ON l.name = a.lane
+  WHERE a.outcome IS NULL AND l.host IS NOT NULL)
+WHERE true GROUP BY host, username
+ON CONFLICT (host, username, minute) DO UPDATE SET messages = messages + excluded.messages,
+  recipients = recipients + excluded.recipients, transactions = transactions + excluded.transactions
 
 -- name: finish
 UPDATE message SET finished_at = ? WHERE id = ? AND finished_at IS NULL
@@ -108,11 +170,14 @@ SELECT id FROM message WHERE finished_at < ? ORDER BY finished_at LIMIT ?
 -- name: next_due
 SELECT min(due_at) FROM queue WHERE lane = ? AND lease_owner IS NULL
 
+-- name: hasten
+UPDATE queue SET due_at = ?1 WHERE due_at > ?1 AND lease_owner IS NULL
+
 -- name: lanes_waiting
 SELECT DISTINCT lane FROM queue
 
 -- name: body_piece
-SELECT bytes FROM body WHERE message = ? AND position = ?
+SELECT bytes, crc FROM body WHERE message = ? AND position = ?
 
 -- name: view
 SELECT id, received_at, client, client_address, reverse_path, bytes, subject, message_id, repairs,
@@ -148,7 +213,8 @@ UPDATE recipient SET state = 'held', held_for = 'operator' WHERE message = ? AND
 UPDATE recipient SET held_for = ? WHERE message = ? AND state = 'held'
 
 -- name: release_recipients
-UPDATE recipient SET state = 'queued', held_for = NULL WHERE message = ? AND state = 'held'
+UPDATE recipient SET state = 'queued', held_for = NULL
+WHERE message = ? AND state = 'held' AND coalesce(held_for = ?, 1)
 
 -- name: delete_recipients
 UPDATE recipient SET state = 'deleted', held_for = NULL, settled_at = ?

@@ -1,0 +1,305 @@
+"""What each account may still send: its limits, its pace, and what it used in 24 hours.
+
+An account is (host, username), whichever smarthost entries name it; without a login it is the
+entry alone. Memory decides; the spool, which records what was used together with each outcome,
+is read at the start.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from relay.config.model import Config, Smarthost
+from relay.delivery.learned import (
+    Kind,
+    Lesson,
+    Limits,
+    configured_limits,
+    dump,
+    in_force,
+    lowered,
+    parse,
+)
+from relay.delivery.pacing import MINUTE, Pace
+from relay.delivery.window import DAY, DayWindow
+from relay.monitor import mail_log
+from relay.spool.model import LaneAccount
+from relay.spool.protocol import Ledger
+
+Key = tuple[str, str]
+
+USED_UP = "quota-used-up"
+"""The cause of a wait that our own ledger asks for."""
+
+WARNING_SHARE = 0.8
+_CALM_SHARE = 0.75  # below it, the next crossing warns again
+_BUCKET = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
+_DAY_KINDS = (Kind.MESSAGES, Kind.RECIPIENTS)
+_BETWEEN_LESSONS = {
+    Kind.CONNECTIONS: timedelta(seconds=10),
+    Kind.PER_MINUTE: MINUTE,
+    Kind.MESSAGES: timedelta(hours=1),
+    Kind.RECIPIENTS: timedelta(hours=1),
+    Kind.TRANSACTION: timedelta(),
+}
+"""Refusals of one moment, by several connections, are one lesson."""
+
+
+def account_key(smarthost: Smarthost) -> Key:
+    """Whose limits a smarthost's mail uses up. No host is empty, so that names never collide."""
+    return smarthost.account or ("", smarthost.name)
+
+
+@dataclass(slots=True)
+class Account:
+    """The state of one account."""
+
+    key: Key
+    configured: Limits
+    clock: Callable[[], datetime]
+    pace: Pace = field(default_factory=Pace)
+    window: DayWindow = field(default_factory=DayWindow)
+    learned: dict[Kind, Lesson] = field(default_factory=dict)
+    connections: int = 0
+    hungry: dict[str, datetime] = field(default_factory=dict)
+    """Lanes that got no connection as others have them all, and since when."""
+    postponed: int = 0
+    """Recipients of the last message for whom there was no room."""
+    unsaved: bool = False
+    warned: set[Kind] = field(default_factory=set)
+    tried_at: datetime | None = None
+    """When a message was last let through beyond a limit that was only learned."""
+
+    def limits(self) -> Limits:
+        """Those in force: configured, or lower as learned."""
+        if not self.learned:
+            return self.configured
+        return in_force(self.configured, self.learned, self.clock())
+
+    def wait(self) -> timedelta:
+        """How long the pace makes the next message wait; zero: not at all."""
+        return self.pace.wait(self.limits().messages_per_minute, self.clock())
+
+    def room(self) -> tuple[int | None, int | None]:
+        """How many messages and recipients the last 24 hours leave; None: no limit.
+
+        Beyond limits that were only learned one message an hour tries whether they still hold.
+        """
+        found = self._left(self.limits())
+        if 0 in found and (due_at := self._trial_at()) is not None and due_at <= self.clock():
+            return 1, self.configured_room()[1]
+        return found
+
+    def configured_room(self) -> tuple[int | None, int | None]:
+        """The same by the configuration alone."""
+        return self._left(self.configured)
+
+    def beyond(self) -> bool:
+        """What is learned leaves no room."""
+        return 0 in self._left(self.limits())
+
+    def exhausted_until(self) -> datetime | None:
+        """When enough of the last 24 hours has passed to go on; None: there is room now.
+
+        Enough is a hundredth of the limit, so that mail does not trickle; for the rest of a
+        divided message up to a tenth.
+        """
+        if 0 not in self.room():
+            return None
+        now, limits, used = self.clock(), self.limits(), self.window.used(self.clock())
+        over_messages = used.messages - _aim(limits.messages_per_day, 1)
+        over_recipients = used.recipients - _aim(limits.recipients_per_day, self.postponed)
+        until = now + MINUTE  # in case what is under way gives its place back
+        for at, amount in self.window.frees(now):
+            over_messages -= amount.messages
+            over_recipients -= amount.recipients
+            until = max(at, until)
+            if over_messages <= 0 and over_recipients <= 0:
+                break
+        trial_at = self._trial_at()
+        return until if trial_at is None else min(until, max(trial_at, now + MINUTE))
+
+    def fullest(self, text: str) -> Kind:
+        """Which limit of a day a refusal with this text is about, as well as can be told."""
+        limits = [(kind, self.limits().of(kind)) for kind in _DAY_KINDS]
+        known = [(self.used_of(kind) / limit, kind) for kind, limit in limits if limit]
+        if known:
+            return max(known)[1]
+        return Kind.RECIPIENTS if "recipient" in text.lower() else Kind.MESSAGES
+
+    def used_of(self, kind: Kind) -> int:
+        """What the last 24 hours used of a limit of a day."""
+        used = self.window.used(self.clock())
+        return used.messages if kind is Kind.MESSAGES else used.recipients
+
+    def _left(self, limits: Limits) -> tuple[int | None, int | None]:
+        messages, recipients = limits.messages_per_day, limits.recipients_per_day
+        if messages is None and recipients is None:
+            return None, None
+        used = self.window.used(self.clock())
+        return (
+            None if messages is None else max(messages - used.messages, 0),
+            None if recipients is None else max(recipients - used.recipients, 0),
+        )
+
+    def _trial_at(self) -> datetime | None:
+        """When the next message may try a learned limit; None: the configuration is in the way."""
+        if 0 in self.configured_room():
+            return None
+        taught = [self.learned[kind].at for kind in _DAY_KINDS if kind in self.learned]
+        tried = [self.tried_at] if self.tried_at is not None else []
+        return max([*taught, *tried]) + _HOUR if taught else None
+
+    def passed_beyond(self) -> None:
+        """Messages passed: what was learned of a day and is less than that holds no more."""
+        if not self.learned:
+            return
+        limits = self.limits()
+        for kind in _DAY_KINDS:
+            limit = limits.of(kind)
+            if kind in self.learned and limit is not None and self.used_of(kind) > limit:
+                del self.learned[kind]
+                self.unsaved = True
+
+    def lesson(self, kind: Kind, passed: int) -> None:
+        """A refusal: lower a limit, `passed` being what had gone through before it."""
+        now, limit = self.clock(), self.limits().of(kind)
+        last = self.learned.get(kind)
+        if last is not None and now - last.at < _BETWEEN_LESSONS[kind]:
+            return
+        exact = kind in (Kind.CONNECTIONS, Kind.TRANSACTION)
+        confirmed = (
+            kind in _DAY_KINDS and last is not None and limit is not None and passed >= limit
+        )
+        lower = max(passed, 1) if exact else limit if confirmed else lowered(limit, passed)
+        if lower is None or (limit is not None and lower >= limit):
+            lower = limit if last is not None else None  # still the same: the lesson is fresh again
+        if lower is not None:
+            self.learned[kind] = Lesson(lower, now)
+            self.unsaved = True
+
+    def warn(self) -> None:
+        """Tell once when four fifths of a day's limit are used up."""
+        limits = self.limits()
+        if limits.messages_per_day is None and limits.recipients_per_day is None:
+            return
+        used = self.window.used(self.clock())
+        for kind, count in zip(_DAY_KINDS, used, strict=True):
+            limit = limits.of(kind)
+            if limit is None or count < _CALM_SHARE * limit:
+                self.warned.discard(kind)
+            elif count >= WARNING_SHARE * limit and kind not in self.warned:
+                self.warned.add(kind)
+                text = f"{count} of {limit} used in 24 hours"
+                host, username = self.key
+                mail_log.alert(
+                    "quota-nearly-used", text, host=host or None, account=username, limit=kind.value
+                )
+
+    def starved_by(self, name: str) -> set[str]:
+        """The lanes that wait for a connection while `name` has one."""
+        now = self.clock()
+        return {each for each, at in self.hungry.items() if each != name and now - at < MINUTE}
+
+
+class Budget:
+    """All accounts of the configuration."""
+
+    def __init__(self, config: Config, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._accounts: dict[Key, Account] = {}
+        self._forget_at = clock()
+        self.config = config
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force; setting it changes the limits."""
+        return self._config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._config = config
+        for key, smarthosts in by_account(config).items():
+            limits = configured_limits(smarthosts)
+            if key in self._accounts:
+                self._accounts[key].configured = limits
+            else:
+                self._accounts[key] = Account(key, limits, self._clock)
+
+    def of(self, smarthost: Smarthost) -> Account:
+        """The account of a smarthost, also of one that a reload has just removed."""
+        key = account_key(smarthost)
+        if key not in self._accounts:
+            self._accounts[key] = Account(key, configured_limits([smarthost]), self._clock)
+        return self._accounts[key]
+
+    async def restore(self) -> None:
+        """Take up what the last process left in the spool."""
+        now = self._clock()
+        fresh = {
+            key: Account(key, each.configured, self._clock) for key, each in self._accounts.items()
+        }
+        arrivals = {}
+        for found in await self._ledger.paces():
+            if (account := fresh.get((found.host, found.username))) is not None:
+                account.learned = parse(found.learned)
+                arrivals[account.key] = found.arrival_at
+        minutes = await self._ledger.usage(now - DAY - MINUTE)
+        for key, account in fresh.items():
+            mine = [each for each in minutes if (each.host, each.username) == key]
+            account.window.restore(mine)
+            # When in its minute each ended is not known: as late as can be.
+            ended = [(min(each.minute + _BUCKET, now), each.transactions) for each in mine]
+            account.pace.restore(
+                arrivals.get(key), [each for each in ended if each[0] + MINUTE > now]
+            )
+            account.warned = _past_warning(account)
+        self._accounts = fresh
+
+    async def note_lanes(self) -> None:
+        """Tell the spool whose limits each lane uses up, for what a crash interrupts."""
+        lanes = [
+            LaneAccount(each.name, *account_key(each), self.of(each).limits().max_recipients)
+            for each in self.config.smarthosts
+        ]
+        await self._ledger.lane_accounts(lanes)
+
+    async def save(self, account: Account) -> None:
+        """Keep what was learned, if anything was."""
+        if account.unsaved:
+            account.unsaved = False
+            await self._ledger.learn(*account.key, dump(account.learned))
+
+    async def forget_old(self) -> None:
+        """Drop from the spool what no window sees any more. Once an hour it does anything."""
+        now = self._clock()
+        if now >= self._forget_at:
+            self._forget_at = now + _HOUR
+            await self._ledger.forget_usage(now - DAY - 2 * _BUCKET)
+
+
+def by_account(config: Config) -> dict[Key, list[Smarthost]]:
+    """The smarthosts of each account."""
+    accounts: dict[Key, list[Smarthost]] = {}
+    for smarthost in config.smarthosts:
+        accounts.setdefault(account_key(smarthost), []).append(smarthost)
+    return accounts
+
+
+def _aim(limit: int | None, wanted: int) -> int:
+    """Down to which use one waits; without a limit any will do."""
+    if limit is None:
+        return 2**62
+    return limit - max(limit // 100, min(wanted, limit // 10), 1)
+
+
+def _past_warning(account: Account) -> set[Kind]:
+    used: Collection[int] = account.window.used(account.clock())
+    limits = account.limits()
+    return {
+        kind
+        for kind, count in zip(_DAY_KINDS, used, strict=True)
+        if (limit := limits.of(kind)) is not None and count >= WARNING_SHARE * limit
+    }

@@ -1,0 +1,150 @@
+"""What one claim may use of its account's limits, and what it has used: as the provider counts."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from relay.delivery.budget import Account
+from relay.delivery.learned import Kind
+from relay.delivery.outcome import TOO_MANY_RECIPIENTS, Judgement
+from relay.delivery.outgoing import Batch
+from relay.delivery.window import Amount
+from relay.smarthost.transaction import Transcript
+from relay.spool.model import Usage
+
+
+@dataclass(slots=True)
+class Allowance:
+    """Made when a message is claimed, with room for one transaction to one recipient at least;
+    `close` must follow. Reserved is what may be used until then.
+
+    Counted are transactions that the server saw begin, messages whose final dot it took or may
+    have taken, and their recipients.
+    """
+
+    account: Account
+    short: bool = False
+    """There was no room for some recipients: they wait."""
+    messages: int = 0
+    recipients: int = 0
+    transactions: int = 0
+    _reserved: Amount = Amount()  # noqa: RUF009 - immutable
+    _free: bool = False  # a transaction may begin that has not
+    _trial: bool = False  # it finds out whether a learned limit still holds
+
+    @classmethod
+    def open(cls, account: Account) -> "Allowance":
+        """Where the pace and the day leave room, which the caller has seen."""
+        allowance = cls(account)
+        allowance._begin()
+        return allowance
+
+    def room(self, wanted: int) -> int:
+        """How many recipients the next transaction may have; 0: it has to wait."""
+        if not self._free and (self.account.wait() or 0 in self.account.room()):
+            self.short = True
+            self.account.postponed = wanted
+            return 0
+        if not self._free:
+            self._begin()
+        account = self.account
+        left = account.configured_room()[1] if self._trial else account.room()[1]
+        held = self._reserved.recipients - self.recipients  # for this transaction, already
+        most = min(wanted, self.account.limits().max_recipients)
+        granted = most if left is None else min(most, left + held)
+        self._reserve(Amount(0, granted - held))
+        return granted
+
+    def count(self, transcript: Transcript, judgement: Judgement) -> None:
+        """A transaction has ended."""
+        accepted = sum(reply.positive for reply in transcript.recipients)
+        dot = transcript.dot
+        taken = transcript.in_doubt or (dot is not None and dot.positive)
+        self._count(accepted if taken else None)
+        if any(fate.cause == TOO_MANY_RECIPIENTS for fate in judgement.fates):
+            refused_one_by_one = accepted < len(transcript.recipients)
+            fits = accepted if refused_one_by_one else accepted // 2
+            if fits:
+                self.account.lesson(Kind.TRANSACTION, fits)
+
+    def interrupted(self, *, in_doubt: bool) -> None:
+        """A transaction was cut off, or a fault of ours ended it before it began: nobody knows."""
+        if self._free:
+            self._count(self._reserved.recipients - self.recipients if in_doubt else None)
+
+    def usage(self) -> Usage | None:
+        """What to record with the outcome; None: nothing was used."""
+        paced = self.account.limits().messages_per_minute is not None
+        if not self.transactions:
+            return None
+        return Usage(
+            *self.account.key,
+            messages=self.messages,
+            recipients=self.recipients,
+            arrival_at=self.account.pace.arrival_at if paced else None,
+            transactions=self.transactions,
+        )
+
+    def close(self) -> None:
+        """What was used counts from now on for what it is, and the rest is given back."""
+        account, now = self.account, self.account.clock()
+        limit = account.limits().messages_per_minute
+        if self._free:
+            self._free = False
+            account.pace.end(limit, now, used=False)
+        for _ in range(self.transactions):
+            account.pace.end(limit, now, used=True)
+        account.window.reserve(Amount(-self._reserved.messages, -self._reserved.recipients))
+        self._reserved = Amount()
+        if self.messages:
+            account.window.add(Amount(self.messages, self.recipients), now)
+            account.passed_beyond()
+            account.warn()
+        if limit is None:
+            account.pace.trim()
+        if not self.short:
+            account.postponed = 0
+        self.messages = self.recipients = self.transactions = 0
+
+    def _begin(self) -> None:
+        account = self.account
+        account.pace.take(account.limits().messages_per_minute, account.clock())
+        self._free = True
+        self._trial = account.beyond()
+        if self._trial:
+            account.tried_at = account.clock()
+        self._reserve(Amount(1, 1))
+
+    def _reserve(self, amount: Amount) -> None:
+        self.account.window.reserve(amount)
+        messages, recipients = self._reserved
+        self._reserved = Amount(messages + amount.messages, recipients + amount.recipients)
+
+    def _count(self, taken: int | None) -> None:
+        """A transaction is over; `taken` recipients, None: the server took no message."""
+        self._free = False
+        self.transactions += 1
+        messages, recipients = (0, 0) if taken is None else (1, taken)
+        self.messages += messages
+        self.recipients += recipients
+        # What was reserved for it beyond that is free at once.
+        self._reserve(
+            Amount(
+                self.messages - self._reserved.messages,
+                self.recipients - self._reserved.recipients,
+            )
+        )
+
+
+def portions(batches: Iterable[Batch], allowance: Allowance) -> Iterator[Batch]:
+    """The batches, divided further where the account's limits leave room for fewer recipients.
+
+    It ends before its time, with `allowance.short`, where they leave room for none.
+    """
+    for batch in batches:
+        rest = batch.recipients
+        while rest:
+            granted = allowance.room(len(rest))
+            if not granted:
+                return
+            yield replace(batch, recipients=rest[:granted])
+            rest = rest[granted:]
