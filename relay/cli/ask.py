@@ -64,7 +64,7 @@ async def consult(session: Session, action: Callable[[AnyDesk], Awaitable[T]]) -
     deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
     while True:
         try:
-            spool = open_spool(path)
+            spool = open_spool(path, utc_now, session.config.spool.secret_key)
         except SpoolInUse as error:
             address, reason = f"process {error.pid or '?'}", "is starting"
         else:

@@ -17,6 +17,14 @@ def check(
     online: Annotated[
         bool, typer.Option("--online", help="Also log in at each smarthost; nothing is sent.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="With --online: log in as accounts that are paused, too."),
+    ] = False,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="NAME", help="Who the service runs as; for root only."),
+    ] = None,
     config: ConfigOption = None,
     lang: LangOption = None,
     as_json: JsonOption = False,
@@ -25,17 +33,18 @@ def check(
 
     Example: relay check --online
     """
-    from relay.cli.findings import local_findings, verdict
+    from relay.cli.finding import verdict
+    from relay.cli.findings import local_findings
     from relay.control.documents import document
 
-    session = open_session(config, lang, as_json)
-    findings = local_findings(session)
+    session = open_session(config, lang, as_json, secrets=True)
+    findings = local_findings(session, user)
     if online:
         import asyncio
 
         from relay.cli.online import online_findings
 
-        findings += asyncio.run(online_findings(session))
+        findings += asyncio.run(online_findings(session, force))
     result = verdict(findings)
     if as_json:
         shown = [finding.document() for finding in findings]

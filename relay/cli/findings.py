@@ -7,57 +7,30 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
+from relay.cli.account_findings import account_findings
+from relay.cli.finding import Finding, Severity, make
+from relay.cli.service_user import user_findings
 from relay.cli.session import Session
-from relay.cli.texts import parts
+from relay.cli.trials import existing_parent
 from relay.control.errors import CannotListen
 from relay.spool.lock import SpoolInUse, SpoolLock
 from relay.spool.sqlite.sql import migrations
 
-Severity = Literal["ok", "info", "warning", "error", "unknown"]
 
+def local_findings(session: Session, user: str | None = None) -> list[Finding]:
+    """What can be told without the network, in the order of importance.
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `id` is stable; title, detail and remedy are in the user's language."""
-
-    id: str
-    severity: Severity
-    title: str
-    detail: str
-    remedy: tuple[str, ...] = ()
-    evidence: dict[str, Any] = field(default_factory=dict)
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "severity": self.severity,
-            "title": self.title,
-            "detail": self.detail,
-            "remedy": list(self.remedy),
-            "evidence": self.evidence,
-        }
-
-
-def verdict(findings: list[Finding]) -> Literal["fail", "unknown", "warn", "pass"]:
-    """The worst of all: an error, then what could not be checked, then a warning."""
-    severities = {finding.severity for finding in findings}
-    if "error" in severities:
-        return "fail"
-    if "unknown" in severities:
-        return "unknown"
-    return "warn" if "warning" in severities else "pass"
-
-
-def local_findings(session: Session) -> list[Finding]:
-    """What can be told without the network, in the order of importance."""
+    `user` is who the service runs as; None: who owns the spool's directory.
+    """
     running = _is_held(session.config.spool.path)
     return [
         *_configuration(session),
+        *user_findings(session, user),
+        *account_findings(session),
         _running(session, running),
         *_ports(session, running),
         *_spool(session),
@@ -65,26 +38,18 @@ def local_findings(session: Session) -> list[Finding]:
     ]
 
 
-def _make(session: Session, id_: str, severity: Severity, case: str, /, **values: Any) -> Finding:
-    """A finding with the texts `check.ID` (title) and `check.ID.CASE` (detail|remedy|...)."""
-    detail, *remedy = parts(f"check.{id_}.{case}", session.language, **values)
-    title = session.text(f"check.{id_}", **values)
-    evidence = {name: str(value) for name, value in values.items()}
-    return Finding(id_, severity, title, detail, tuple(remedy), evidence)
-
-
 def _configuration(session: Session) -> Iterator[Finding]:
     config = session.config
     case = "sandbox" if config.sandbox else "good"
     # `open_session` has ended with exit 2 where the file or a secret of it is no good.
-    yield _make(session, "configuration", "ok", case, path=config.path)
+    yield make(session, "configuration", "ok", case, path=config.path)
     for warning in config.warnings:
         title = session.text("check.configuration")
         yield Finding("configuration", "warning", title, warning.text(session.language))
 
 
 def _running(session: Session, running: bool) -> Finding:
-    return _make(session, "service", "info", "running" if running else "stopped")
+    return make(session, "service", "info", "running" if running else "stopped")
 
 
 def _ports(session: Session, running: bool) -> Iterator[Finding]:
@@ -100,14 +65,14 @@ def _ports(session: Session, running: bool) -> Iterator[Finding]:
         values: dict[str, Any] = {"host": host, "port": port, "key": key}
         error = why_not_free(host, port, key)
         if error is None:
-            yield _make(session, "port", "ok", "free", **values)
+            yield make(session, "port", "ok", "free", **values)
         elif error.taken and running:
-            yield _make(session, "port", "ok", "ours", **values)
+            yield make(session, "port", "ok", "ours", **values)
         else:
             case = "taken" if error.taken else "forbidden" if error.forbidden else "other"
             reason = error.reason.strerror or str(error.reason)
             severity: Severity = "error"
-            yield _make(session, "port", severity, case, **values, reason=reason)
+            yield make(session, "port", severity, case, **values, reason=reason)
 
 
 def why_not_free(host: str, port: int, key: str) -> CannotListen | None:
@@ -125,12 +90,12 @@ def _spool(session: Session) -> Iterator[Finding]:
     path = session.config.spool.path
     if path is None:
         return
-    directory = _existing_parent(path)
+    directory = existing_parent(path)
     if not os.access(directory, os.W_OK | os.X_OK):
-        yield _make(session, "spool", "error", "not-writable", path=directory)
+        yield make(session, "spool", "error", "not-writable", path=directory)
         return
     if not path.exists():
-        yield _make(session, "spool", "ok", "new", path=path)
+        yield make(session, "spool", "ok", "new", path=path)
         return
     known = len(migrations())
     try:
@@ -138,12 +103,12 @@ def _spool(session: Session) -> Iterator[Finding]:
     except sqlite3.Error as error:
         # A locked-away file is not a damaged one.
         case = "damaged" if os.access(path, os.R_OK) else "unreadable"
-        yield _make(session, "spool", "error", case, path=path, reason=error)
+        yield make(session, "spool", "error", case, path=path, reason=error)
         return
     if found > known:
-        yield _make(session, "spool", "error", "too-new", path=path, found=found, known=known)
+        yield make(session, "spool", "error", "too-new", path=path, found=found, known=known)
     else:
-        yield _make(session, "spool", "ok", "good", path=path, found=found)
+        yield make(session, "spool", "ok", "good", path=path, found=found)
 
 
 def schema_version(path: Path) -> int:
@@ -161,14 +126,10 @@ def _disk(session: Session) -> Iterator[Finding]:
     spool = session.config.spool
     if spool.path is None:
         return
-    free = shutil.disk_usage(_existing_parent(spool.path)).free
+    free = shutil.disk_usage(existing_parent(spool.path)).free
     enough = free >= spool.reserve_bytes
     values = {"free_bytes": free, "reserve_bytes": spool.reserve_bytes}
-    yield _make(session, "disk", "ok" if enough else "error", "good" if enough else "low", **values)
-
-
-def _existing_parent(path: Path) -> Path:
-    return next(parent for parent in path.absolute().parents if parent.exists())
+    yield make(session, "disk", "ok" if enough else "error", "good" if enough else "low", **values)
 
 
 def _is_held(spool: Path | None) -> bool:

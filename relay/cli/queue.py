@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from relay.cli.cure import cure, print_cures
 from relay.cli.options import ConfigOption, JsonOption, LangOption
 from relay.cli.output import local_time, print_json, print_pairs, print_table, reply_text
 from relay.cli.session import EXIT_PROBLEMS, Session, open_session, talk
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="queue",
-    help="The mail that waits: see it, and retry, hold, release, delete, reroute or export it.\n\n"
+    help="The mail that waits: see it, and retry, hold, release, cure, delete, reroute or export "
+    "it.\n\n"
     "Example: relay queue list",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -128,6 +130,9 @@ def release(
     Example: relay queue release 01J8ZK4W9T3QA
     """
     _act(open_session(config, lang, as_json), "release", _which(ids, all_))
+
+
+app.command()(cure)
 
 
 @app.command()
@@ -265,6 +270,7 @@ def _print_message(session: Session, message: dict[str, Any]) -> None:
     )
     for attempt in message["attempts"]:
         _print_attempt(session, attempt)
+    print_cures(session, message)
 
 
 def _print_attempt(session: Session, attempt: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -23,9 +24,19 @@ def serve(
 
     Example: relay serve --config /etc/relay/relay.toml
     """
-    session = open_session(config, lang, as_json)
+    _leave_no_core()
+    session = open_session(config, lang, as_json, secrets=True)
     talk(*(warning.text(session.language) for warning in session.config.warnings))
     raise typer.Exit(_run(session))
+
+
+def _leave_no_core() -> None:
+    """What a crash would leave on the disk holds passwords, tokens and mail."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _run(session: Session) -> int:
@@ -72,7 +83,7 @@ def why_not_listening(session: Session, error: object) -> str:
 
 def why_no_spool(session: Session, error: Exception) -> str:
     """Why the spool (or another file of ours) cannot be used, and what to do."""
-    from relay.spool.errors import SpoolDamaged, SpoolTooNew
+    from relay.spool.errors import SpoolDamaged, SpoolTooNew, VaultError
     from relay.spool.lock import SpoolInUse
 
     path = session.config.spool.path
@@ -81,6 +92,8 @@ def why_no_spool(session: Session, error: Exception) -> str:
             return session.text("spool.in-use", path=path, pid=error.pid or "?")
         case SpoolTooNew():
             return session.text("spool.too-new", path=path, found=error.found, known=error.known)
+        case VaultError():
+            return error.text(session.language)
         case SpoolDamaged():
             return session.text("spool.damaged", path=path, reason=error)
         case PermissionError():

@@ -42,13 +42,19 @@ class Session:
         stop(self.text(key, **values))
 
 
-def open_session(config: Path | None, lang: Language | None, as_json: bool) -> Session:
-    """The session for these options; exit 2 with every fault located if there is no good one."""
+def open_session(
+    config: Path | None, lang: Language | None, as_json: bool, *, secrets: bool = False
+) -> Session:
+    """The session for these options; exit 2 with every fault located if there is no good one.
+
+    Where the command itself needs no `secrets`, one that cannot be used does not stop it: most of
+    all then somebody wants to look at the queue.
+    """
     from relay.config.fault import ConfigError
     from relay.config.load import resolve_config
 
     try:
-        found = resolve_config(config, os.environ)
+        found = resolve_config(config, os.environ, secrets=secrets)
     except ConfigError as error:
         language = lang or error.language or locale_language()
         stop(*(fault.text(language) for fault in error.faults))

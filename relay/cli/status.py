@@ -80,12 +80,15 @@ def _status(session: Session) -> dict[str, Any]:
 
 def _first_line(session: Session, found: dict[str, Any]) -> str:
     """`OK - ...` or `PROBLEM - ...`, then performance data as monitoring programs read it."""
+    warnings = "; ".join(_warning(session, each) for each in found["warnings"])
     if found["problems"]:
         words = "; ".join(_problem(session, each) for each in found["problems"])
         line = f"PROBLEM - {words}"
     else:
         key = "status.sandbox" if found["sandbox"] else "status.good"
         line = f"OK - {session.text(key, queued=found['queued'], held=found['held'])}"
+    if warnings:
+        line += "; " + session.text("status.warnings", words=warnings)
     return line.replace("|", "/") + _performance(found)
 
 
@@ -110,6 +113,35 @@ def _problem(session: Session, problem: dict[str, Any]) -> str:
     return session.text(f"status.{problem['id']}", **values)
 
 
+def _warning(session: Session, warning: dict[str, Any]) -> str:
+    values = {**warning, "until": local_time(warning.get("blocked_until"))}
+    if "limit" in warning:
+        values["what"] = session.text(f"status.{warning['limit']}")
+    return session.text(f"status.{warning['id']}", **values)
+
+
+def _print_accounts(session: Session, accounts: list[dict[str, Any]]) -> None:
+    """What each account has used and may use; nothing where no limit is known or in sight."""
+
+    def limit(found: dict[str, Any]) -> str:
+        most = "-" if found["limit_now"] is None else str(found["limit_now"])
+        return session.text("status.learned", limit=most) if found["learned"] else most
+
+    rows = [
+        [
+            each["username"] or each["smarthosts"][0],
+            f"{each['messages']['used']} / {limit(each['messages'])}",
+            f"{each['recipients']['used']} / {limit(each['recipients'])}",
+            limit(each["messages_per_minute"]),
+            limit(each["max_connections"]),
+            local_time(each["empty_at"]),
+        ]
+        for each in accounts
+    ]
+    if rows:
+        print_table(session.text("status.accounts").split("|"), rows)
+
+
 def _print_details(session: Session, found: dict[str, Any]) -> None:
     if found.get("smarthosts"):
         print_table(
@@ -125,5 +157,6 @@ def _print_details(session: Session, found: dict[str, Any]) -> None:
                 for each in found["smarthosts"]
             ),
         )
+    _print_accounts(session, found.get("accounts", []))
     if found.get("learning_until"):
         print(session.text("client.window", until=local_time(found["learning_until"])))

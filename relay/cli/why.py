@@ -78,7 +78,7 @@ def _print(session: Session, answer: dict[str, Any]) -> None:
             session.text("why.no-route") if rule is None else f"[[route]] {rule + 1}",
             f"{each['name']} ({each['host']}:{each['port']})"
             + (session.text("why.blocked") if each["blocked"] else ""),
-            f"{each['sender'] or '<>'} (policy {each['policy']}) {allowed}".strip(),
+            f"{each['sender'] or '<>'} ({_policy(session, each)}) {allowed}".strip(),
             ", ".join(each["bcc"]),
             _numbers(each, ("messages_per_minute", "messages_per_day", "recipients_per_day")),
         )
@@ -86,10 +86,20 @@ def _print(session: Session, answer: dict[str, Any]) -> None:
         print_pairs(zip(label, values, strict=True))
     if answer["held_for"] in ("sandbox", "trial"):
         print(session.text(f"why.{answer['held_for']}"))
+    elif answer["held_for"] is None and answer["direct_wait_seconds"] is not None:
+        print(session.text("why.direct", seconds=f"{answer['direct_wait_seconds']:g}"))
     if limits:
         names = ("max_connections", "max_message_bytes", "messages_per_minute", "max_recipients")
         print()
         print_pairs([(session.text("why.limits"), _numbers(limits, names))])
+
+
+def _policy(session: Session, smarthost: dict[str, Any]) -> str:
+    if smarthost["sender_rule"] is not None:
+        return session.text("why.rule", sender=smarthost["sender_rule"])
+    place = smarthost["policy_place"]
+    table = f"[{place}]" if place == "sender" else f"[[{place}]]"
+    return f"policy {smarthost['policy']}, {table}"
 
 
 def _numbers(values: dict[str, Any], names: tuple[str, ...]) -> str:
