@@ -112,6 +112,21 @@ def from_config(path: Path | None, name: str | None, run: Run) -> Chosen:
     return Chosen(smarthost.name, smarthost, config.hostname, config, (joined,))
 
 
+def as_the_relay(chosen: Chosen, config: Config) -> Chosen:
+    """`chosen` under what the relay knows of its account: paused, or for tokens only.
+
+    Unchanged where it is none of the relay's.
+    """
+    account = chosen.smarthost.account
+    own = next((each for each in config.smarthosts if account and each.account == account), None)
+    if own is None:
+        return chosen
+    smarthost = replace(chosen.smarthost, name=own.name)
+    if own.oauth2 is not None:
+        smarthost = replace(smarthost, auth=own.auth, oauth2=own.oauth2, password=None)
+    return replace(chosen, smarthost=smarthost, config=config)
+
+
 def login_is_oauth2(smarthost: Smarthost) -> bool:
     """A password is of no use there: only tokens are taken."""
     offered = set(smarthost.mechanisms) - {"none"}

@@ -38,7 +38,6 @@ class Page:
 def page_of(report: Report, now: datetime, language: Language) -> Page:
     """The page of a report that was made at `now`."""
     whole = report.examination
-    names = ("parts", "questions") if len(whole.tables) > 1 else ("parts",)
     at = now.astimezone().strftime("%Y-%m-%d %H:%M %Z")
     return Page(
         language=language,
@@ -47,8 +46,7 @@ def page_of(report: Report, now: datetime, language: Language) -> Page:
         verdict=whole.verdict.value,
         verdict_text=report.verdict_text,
         tables=[
-            (say(f"report/heading-{name}", language), [table])
-            for name, table in zip(names, whole.tables, strict=True)
+            (say(f"report/heading-{name}", language), [table]) for name, table in report.tables
         ],
         findings=sorted(whole.findings, key=lambda each: SEVERITIES.index(each.severity.value)),
         parts=[each.examination for each in report.parts],

@@ -75,7 +75,8 @@ def no_connection(dialogue: Dialogue, chosen: Chosen, language: Language) -> Fin
     where |= {"cause": failure.cause, "detail": failure.detail}
     if failure.cause == "no-common-mechanism":
         offered = ", ".join(dialogue.mechanisms_offered) or "-"
-        return finding("auth/no-mechanism", Severity.ERROR, language, offered=offered, **where)
+        place = "auth/no-xoauth2" if smarthost.oauth2 is not None else "auth/no-mechanism"
+        return finding(place, Severity.ERROR, language, offered=offered, **where)
     if failure.scope is Scope.TLS and not dialogue.timed_out:
         place = _UNSAFE.get(failure.cause, "auth/tls-failed")
         return finding(place, Severity.ERROR, language, **where)

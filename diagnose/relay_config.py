@@ -28,7 +28,7 @@ def joined_config(path: Path | None, run: Run) -> tuple[Config | None, tuple[Fin
     if found is None:
         return None, ()
     try:
-        config = load(found, os.environ)
+        config = load(found, os.environ, secrets=False)
     except ConfigError as error:
         if path is not None:
             stop("\n".join(fault.text(run.language) for fault in error.faults))

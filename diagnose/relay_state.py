@@ -6,7 +6,6 @@ recipients are taken out of what servers said.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -18,11 +17,9 @@ from typing import Any
 
 from diagnose.blocking import in_thread
 from diagnose.finding import Document
+from diagnose.relay_desk import UNANSWERED, ask_running, reason_of
 from relay.config.model import Config
-from relay.control.client import ApiError, RemoteDesk, Silent, Unreachable
 from relay.control.documents import history_document, provider_of, time_text
-from relay.control.errors import Declined
-from relay.control.token import read_address, read_token
 
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@]+@[^\s<>()\[\],;:\"'@]+")
 _FROM_SPOOL = ("queued", "held", "oldest_queued_at")
@@ -62,25 +59,20 @@ async def relay_state(config: Config, seconds: float) -> RelayState:
     if spool is None:
         raise StateUnknown("no spool on this machine")
     try:
-        found = await _ask(config, spool, seconds)
+        found = await _ask(config, seconds)
         if found is None:
             found = await in_thread(lambda: _in_file(config, spool), seconds)
-    except (ApiError, Declined, Silent, OSError, sqlite3.Error, TimeoutError, ValueError) as error:
-        raise StateUnknown(f"{type(error).__name__}: {error}") from error
-    content = _without_strangers(found.content, set(_own_addresses(config)))
+    except UNANSWERED as error:
+        raise StateUnknown(reason_of(error, "en")) from error
+    content = without_strangers(found.content, set(own_addresses(config)))
     return RelayState(found.running, found.ran, content)
 
 
-async def _ask(config: Config, spool: Path, seconds: float) -> RelayState | None:
+async def _ask(config: Config, seconds: float) -> RelayState | None:
     """What the running relay answers; None where none runs that can be asked."""
-    address = read_address(spool)
-    if address is None:
+    found: Document | None = await ask_running(config, seconds, lambda desk: desk.status())
+    if found is None:
         return None
-    desk = RemoteDesk(address, read_token(spool), config.web.certificate)
-    try:
-        found: Document = await in_thread(lambda: asyncio.run(desk.status()), seconds)
-    except Unreachable:
-        return None  # it ended without taking its address back
     smarthosts = [{key: each.get(key) for key in _PER_SMARTHOST} for each in found["smarthosts"]]
     kept = {key: found.get(key) for key in ("version", "started_at", *_FROM_SPOOL)}
     return RelayState(True, True, {**kept, "smarthosts": smarthosts})
@@ -125,7 +117,7 @@ def _content(connection: sqlite3.Connection, config: Config) -> Document:
     }
 
 
-def _own_addresses(config: Config) -> Iterator[str]:
+def own_addresses(config: Config) -> Iterator[str]:
     """The addresses that the relay logs in with and sends as."""
     policies = [config.sender, *(each.sender for each in config.smarthosts)]
     yield from (each.address for each in policies if each is not None and each.address)
@@ -134,13 +126,13 @@ def _own_addresses(config: Config) -> Iterator[str]:
         yield from smarthost.allowed_senders
 
 
-def _without_strangers(value: Any, own: set[str]) -> Any:
+def without_strangers(value: Any, own: set[str]) -> Any:
     """`value` with every mail address in it replaced that is not one of `own`."""
     if isinstance(value, str):
         return _ADDRESS.sub(lambda found: found[0] if found[0] in own else "***", value)
     if isinstance(value, dict):
-        return {key: _without_strangers(each, own) for key, each in value.items()}
-    return [_without_strangers(each, own) for each in value] if isinstance(value, list) else value
+        return {key: without_strangers(each, own) for key, each in value.items()}
+    return [without_strangers(each, own) for each in value] if isinstance(value, list) else value
 
 
 def moment(text: str | None) -> datetime | None:

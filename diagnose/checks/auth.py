@@ -7,9 +7,11 @@ from diagnose.breaker import pause_of
 from diagnose.dialogue import Dialogue, open_dialogue
 from diagnose.finding import Document, Examination, Finding, Severity, Table
 from diagnose.refusal import explained, no_connection
+from diagnose.relay_login import CONTENT, RelayLogin, log_in_by_relay
 from diagnose.runner import Check, Circumstances, run_checks
 from diagnose.wording import Language, finding, say
 from presets.explain import Phase
+from presets.reply import Reply
 from relay.control.documents import reply_document
 
 _PARTING_SECONDS = 5
@@ -18,7 +20,9 @@ _PARTING_SECONDS = 5
 async def examine_login(
     chosen: Chosen, circumstances: Circumstances, *, force: bool = False
 ) -> Examination:
-    """The login of `chosen`, tried once. With `force` also where the relay has paused it."""
+    """The login of `chosen`, tried once: by the running relay whose configuration joined, which
+    counts it, else from here. With `force` also where the relay has paused it.
+    """
     language = circumstances.language
     content: Document = {
         "mechanism": None,
@@ -30,6 +34,11 @@ async def examine_login(
     tables: list[Table] = []
 
     async def log_in() -> list[Finding]:
+        by_relay = await log_in_by_relay(chosen, circumstances, force=force)
+        if by_relay is not None:
+            content.update({key: (by_relay.test or content)[key] for key in CONTENT})
+            tables.extend(_relay_table(by_relay, language))
+            return [by_relay.finding]
         obstacle = await obstacle_to(chosen, circumstances, force=force)
         if obstacle is not None:
             return [obstacle]
@@ -39,7 +48,7 @@ async def examine_login(
             await dialogue.connection.exchange.quit(seconds)
         content.update(_content(dialogue, chosen, language))
         tables.append(steps_table(dialogue, language))
-        return [_verdict(dialogue, chosen, language)]
+        return [_verdict(dialogue, chosen, language), *untold(dialogue, chosen, language)]
 
     name = f"{chosen.smarthost.host}:{chosen.smarthost.port}"
     findings = await run_checks([Check(name, log_in)], circumstances)
@@ -54,12 +63,24 @@ async def obstacle_to(
     if smarthost.username is None:
         return None
     if login_is_oauth2(smarthost):
-        return finding(
-            "auth/oauth2", Severity.UNKNOWN, language, host=smarthost.host, target=chosen.server
-        )
+        of_relay = chosen.config is not None and smarthost.oauth2 is not None
+        place = "auth/token-needs-relay" if of_relay else "auth/oauth2"
+        where = {"host": smarthost.host, "target": chosen.server, "name": smarthost.name}
+        return finding(place, Severity.UNKNOWN, language, **where)
     if chosen.config is None or force:
         return None
     return await pause_of(chosen.config, smarthost, language, circumstances.timeout_seconds)
+
+
+def untold(dialogue: Dialogue, chosen: Chosen, language: Language) -> list[Finding]:
+    """That the relay does not know of the login that was tried here, where there is a relay."""
+    config, smarthost = chosen.config, chosen.smarthost
+    spool = None if config is None else config.spool.path
+    if dialogue.mechanism is None or spool is None or not spool.exists():
+        return []
+    name = chosen.smarthost.name
+    values = {"name": name, "username": dialogue.concealed(smarthost.username or "")}
+    return [finding("auth/relay-not-told", Severity.INFO, language, **values)]
 
 
 def steps_table(dialogue: Dialogue, language: Language) -> Table:
@@ -73,6 +94,19 @@ def steps_table(dialogue: Dialogue, language: Language) -> Table:
         for step in dialogue.steps
     ]
     return Table(tuple(say("auth/steps", language).split("|")), rows)
+
+
+def _relay_table(login: RelayLogin, language: Language) -> list[Table]:
+    """The relay tells its login as one step."""
+    test = login.test
+    if test is None or not test["tested"]:
+        return []
+    said = test["reply"]
+    reply = "" if said is None else str(Reply(said["code"], said["enhanced"], said["text"]))
+    milliseconds = f"{test['seconds'] * 1000:.1f}"
+    step = " ".join(filter(None, ("relay", test["address"])))
+    headings = tuple(say("auth/steps", language).split("|"))
+    return [Table(headings, [(step, milliseconds, reply)])]
 
 
 def _content(dialogue: Dialogue, chosen: Chosen, language: Language) -> Document:

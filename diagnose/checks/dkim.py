@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from diagnose.checks.dkim_key import Key, is_key, parse_key
+from diagnose.checks.dkim_relay import OwnKey, about, compare
 from diagnose.checks.dkim_selectors import usual_selectors
 from diagnose.domain import Domain, dns_failed, existence
 from diagnose.finding import Examination, Finding, Severity, Table
@@ -32,32 +34,66 @@ class Selector:
 
 
 async def examine(
-    domain: Domain, selectors: Sequence[str], circumstances: Circumstances
+    domain: Domain,
+    selectors: Sequence[str],
+    circumstances: Circumstances,
+    own: OwnKey | None = None,
 ) -> Examination:
-    """The keys at `selectors`, or at the usual ones where none is given."""
-    content: dict[str, Any] = {"selectors": [], "tried": []}
+    """The keys at `selectors`, or at the usual ones where none is given.
+
+    `own` is what the relay signs with: its selector is looked at too, and its key compared.
+    """
+    content: dict[str, Any] = {"selectors": [], "tried": [], "relay": None}
+    asked = _Asked(domain.name, tuple(selectors), own)
 
     async def check() -> Sequence[Finding]:
-        return await _check(domain.name, selectors, circumstances, content)
+        return await _check(asked, circumstances, content)
+
+    async def check_own(own: OwnKey) -> Sequence[Finding]:
+        compared = await compare(own, circumstances)
+        content["relay"] = compared.document()
+        return [about(compared, circumstances.language)]
 
     language = circumstances.language
-    found = await run_checks(
-        [Check(say("dkim/check", language, domain=domain.name), check)], circumstances
-    )
+    checks = [Check(say("dkim/check", language, domain=domain.name), check)]
+    if own is not None:
+        title = say("dkim/check-relay", language, host=own.host)
+        checks.append(Check(title, partial(check_own, own)))
+    found = await run_checks(checks, circumstances)
     keys = ("selector", "type", "bits", "state")
     rows = [[entry[key] for key in keys] for entry in content["selectors"]]
     tables = [Table(tuple(say("dkim/headings", language).split("|")), rows)] if rows else []
     return Examination("dkim", domain.name, [*domain.notes, *found], content, tables)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A domain, and where to look; without `selectors` at the usual ones and the relay's."""
+
+    domain: str
+    selectors: tuple[str, ...]
+    own: OwnKey | None
+
+    @property
+    def own_selector(self) -> str | None:
+        """The relay's own, where its key is one of this very domain."""
+        at_home = self.own is not None and self.own.domain == self.domain
+        return self.own.selector if self.own is not None and at_home else None
+
+    def names(self) -> tuple[str, ...]:
+        own = [self.own_selector] if self.own_selector else []
+        return tuple(dict.fromkeys(self.selectors or (*own, *usual_selectors())))
+
+
 async def _check(
-    domain: str, selectors: Sequence[str], circumstances: Circumstances, content: dict[str, Any]
+    asked: _Asked, circumstances: Circumstances, content: dict[str, Any]
 ) -> Sequence[Finding]:
+    domain = asked.domain
     wrong = await existence(domain, circumstances)
     if wrong is not None:
         return [wrong]
-    guessed = not selectors
-    names = tuple(dict.fromkeys(selectors)) or usual_selectors()
+    guessed = not asked.selectors
+    names = asked.names()
     content["tried"] = list(names)
     found = await look_up(domain, names, circumstances)
     failed = [each for each in found if each.failure is not None]
@@ -69,7 +105,10 @@ async def _check(
     content["selectors"] = [_document(each) for each in present]
     language = circumstances.language
     findings = [one for each in present for one in _about(each, domain, guessed, language)]
-    findings += [_missing(each, domain, language) for each in absent]
+    # What is to be said of the relay's own is said by the comparison.
+    findings += [
+        _missing(each, domain, language) for each in absent if each.name != asked.own_selector
+    ]
     if wildcard:
         record = present[0].records[0]
         findings.append(
@@ -77,7 +116,7 @@ async def _check(
         )
     if failed and failed[0].failure is not None:
         findings.append(dns_failed(failed[0].failure, language))
-    elif not present and guessed:
+    elif not present and guessed and asked.own is None:
         evidence = {"domain": domain, "count": len(names), "selectors": ", ".join(names)}
         findings.append(finding("dkim/dkim-not-found", Severity.UNKNOWN, language, **evidence))
     return findings

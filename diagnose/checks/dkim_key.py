@@ -15,7 +15,10 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key. `bits` is None without a readable key; `fault` a slug, None for a good record."""
+    """One key. `bits` is None without a readable key; `fault` a slug, None for a good record.
+
+    `public` is an RSA key as DER SubjectPublicKeyInfo, in whichever form the record has it.
+    """
 
     record: str
     type: str = "rsa"
@@ -23,6 +26,7 @@ class Key:
     revoked: bool = False
     testing: bool = False
     fault: str | None = None
+    public: bytes | None = None
 
 
 def is_key(text: str) -> bool:
@@ -51,8 +55,13 @@ def parse_key(record: str) -> Key:
     text = "".join(tags["p"].split())
     if not text:
         return Key(record, kind, revoked=True, testing=testing)
-    bits = _bits(text, kind)
-    return Key(record, kind, bits, testing=testing, fault=None if bits else "key")
+    raw = _decoded(text)
+    if kind == "ed25519":
+        bits, public = (256 if len(raw) == _ED25519_BYTES else None), None
+    else:
+        bits, public = _rsa(raw)
+    fault = None if bits else "key"
+    return Key(record, kind, bits, testing=testing, fault=fault, public=public)
 
 
 def _fault(tags: dict[str, str], first: str | None, kind: str) -> str | None:
@@ -66,28 +75,28 @@ def _fault(tags: dict[str, str], first: str | None, kind: str) -> str | None:
     return None if {"*", "email"} & set(services) else "service"
 
 
-def _bits(text: str, kind: str) -> int | None:
-    """The length of the public key; None where there is none to read."""
+def _decoded(text: str) -> bytes:
+    """What the base64 stands for; nothing where it is none."""
     if not _BASE64.fullmatch(text):
-        return None
+        return b""
     try:
-        raw = base64.b64decode(text, validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        return None
-    if kind == "ed25519":
-        return 256 if len(raw) == _ED25519_BYTES else None
-    return _rsa_bits(raw)
+        return b""
 
 
-def _rsa_bits(raw: bytes) -> int | None:
+def _rsa(raw: bytes) -> tuple[int | None, bytes | None]:
+    """The length of the public key, and the key itself; None where there is none to read."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    from relay.message.dkim_record import public_bytes
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it is short is told by us
             key = load_der_public_key(raw)
     except (ValueError, UnsupportedAlgorithm):
-        return None
-    return key.key_size if isinstance(key, RSAPublicKey) else None
+        return None, None
+    return (key.key_size, public_bytes(key)) if isinstance(key, RSAPublicKey) else (None, None)

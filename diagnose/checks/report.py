@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import relay
 from diagnose.addresses import look_up
+from diagnose.checks.report_accounts import COMMAND, accounts_table, examine_accounts
 from diagnose.checks.report_history import Now, Past, certificate_now, most_telling, past_of
 from diagnose.checks.report_parts import (
     Done,
@@ -26,7 +27,7 @@ from diagnose.checks.report_questions import (
     worst_finding,
 )
 from diagnose.domain import Domain
-from diagnose.finding import Examination, Finding, Severity, Table
+from diagnose.finding import Document, Examination, Finding, Severity, Table
 from diagnose.relay_state import RelayState, StateUnknown, relay_state
 from diagnose.runner import Circumstances
 from diagnose.wording import Language, finding, say
@@ -43,6 +44,8 @@ class Report:
     past: Past | None
     questions: tuple[Question, ...]
     verdict_text: str
+    tables: tuple[tuple[str, Table], ...] = ()
+    """Those of the whole, each with the name of its heading."""
 
 
 async def report_config(
@@ -68,7 +71,16 @@ async def report_config(
         return _of_state(found, config, language)
 
     target = str(config.path)
-    parts = [Part("relay status", target, state), *parts_of_config(config, wishes, language)]
+
+    async def accounts(own: Circumstances) -> Examination:
+        return await examine_accounts(config, own)
+
+    parts = [
+        Part("relay status", target, state),
+        # A login may pause an account, or end a pause: what it did is to be seen.
+        Part(COMMAND, target, accounts, after="auth"),
+        *parts_of_config(config, wishes, language),
+    ]
     done = await run_parts(parts, circumstances)
     pasts: list[Past] = []
     for smarthost in config.smarthosts if states else ():
@@ -110,11 +122,21 @@ def _joined(
         "questions": [each.document() for each in asked],
         "parts": [each.document() for each in done],
     }
-    tables = [parts_table(done, language)]
+    tables = [("parts", parts_table(done, language))]
+    accounts = _accounts(done)
+    if accounts:
+        tables.append(("accounts", accounts_table(accounts, language)))
     if past is not None:
-        tables.append(questions_table(asked, language))
-    whole = replace(whole, content=content, lines=(told, ""), tables=tables)
-    return Report(whole, tuple(done), past, tuple(asked), told)
+        tables.append(("questions", questions_table(asked, language)))
+    shown = [table for _, table in tables]
+    whole = replace(whole, content=content, lines=(told, ""), tables=shown)
+    return Report(whole, tuple(done), past, tuple(asked), told, tuple(tables))
+
+
+def _accounts(done: Sequence[Done]) -> list[Document]:
+    """As the relay tells them; none where it did not."""
+    told = (each.examination.content for each in done if each.part.command == COMMAND)
+    return next(told, {}).get("accounts") or []
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:

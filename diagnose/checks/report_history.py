@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -44,13 +44,17 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The past of one smarthost. `compared` names what could be held against something."""
+    """The past of one smarthost. `compared` names what could be held against something.
+
+    With `oauth2` no password of it is known here.
+    """
 
     smarthost: str
     worked_until: str | None
     first_failure: Document | None
     changes: tuple[Change, ...] = ()
     compared: frozenset[str] = field(default_factory=frozenset)
+    oauth2: bool = False
 
     def changed(self, what: What) -> Change | None:
         return next((each for each in self.changes if each.what == what), None)
@@ -81,7 +85,7 @@ def past_of(smarthost: Smarthost, state: RelayState, now: Now, language: Languag
     }
     changes = tuple(each for each in found.values() if isinstance(each, Change))
     compared = frozenset(what for what, each in found.items() if each is not None)
-    return Past(smarthost.name, worked_until, past.first_failure, changes, compared)
+    return replace(past, changes=changes, compared=compared, oauth2=smarthost.oauth2 is not None)
 
 
 def most_telling(pasts: Sequence[Past]) -> Past | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,12 +25,16 @@ _SHARE = 0.9  # of the time: a part reaches its own limit first, and what it fou
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One examination: its command, what it is about, of which smarthost, and the work."""
+    """One examination: its command, what it is about, of which smarthost, and the work.
+
+    It begins when the parts whose command is `after` have ended.
+    """
 
     command: str
     target: str
     work: Callable[[Circumstances], Awaitable[Examination]]
     smarthost: str | None = None
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +59,27 @@ class Wishes:
     smarthosts: Mapping[str, str] = field(default_factory=dict)
     selectors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Of the DKIM keys that the relay signs with, by domain; else the usual ones are looked at."""
+    config: Config | None = None
+    """Whose DKIM keys are compared with DNS."""
 
 
 async def run_parts(parts: Sequence[Part], circumstances: Circumstances) -> list[Done]:
     """All parts side by side, in the order given; a failure of one hides no other."""
     inner = replace(circumstances, timeout_seconds=circumstances.timeout_seconds * _SHARE)
     done: dict[int, Done] = {}
+    ended = [asyncio.Event() for _ in parts]
 
     def check(number: int, part: Part) -> Check:
+        first = [end for end, each in zip(ended, parts, strict=True) if each.command == part.after]
+
         async def run() -> Sequence[Finding]:
-            began = time.perf_counter()
-            found = await part.work(inner)
-            done[number] = Done(part, found, time.perf_counter() - began)
+            try:
+                await asyncio.gather(*(end.wait() for end in first))
+                began = time.perf_counter()
+                found = await part.work(inner)
+                done[number] = Done(part, found, time.perf_counter() - began)
+            finally:
+                ended[number].set()
             return ()
 
         return Check(f"{part.command} {part.target}", run)
@@ -90,7 +104,9 @@ def parts_of_config(config: Config, wishes: Wishes, language: Language) -> list[
             logins.add(smarthost.account)
             parts.append(_login(smarthost, config))
     selectors = {key.domain: [key.selector] for key in config.dkim}
-    every = replace(wishes, smarthosts=smarthost_presets(config), selectors=selectors)
+    every = replace(
+        wishes, smarthosts=smarthost_presets(config), selectors=selectors, config=config
+    )
     for domain in sending_domains(config, language):
         parts += _of_domain(domain, every)
     return [*parts, *_of_senders(config, language)]
@@ -138,6 +154,7 @@ def _sender_addresses(config: Config) -> Iterator[str]:
         yield from (each for each in smarthost.allowed_senders if "@" in each)
         if smarthost.username is not None and "@" in smarthost.username:
             yield smarthost.username
+    yield from (f"postmaster@{each.domain}" for each in config.dkim)
 
 
 def _of_connection(smarthost: Smarthost, language: Language) -> Iterator[Part]:
@@ -183,8 +200,11 @@ def _of_domain(domain: Domain, wishes: Wishes) -> Iterator[Part]:
 
     async def dkim(circumstances: Circumstances) -> Examination:
         from diagnose.checks.dkim import examine
+        from diagnose.checks.dkim_relay import own_key
 
-        return await examine(domain, wishes.selectors.get(domain.name, ()), circumstances)
+        own = own_key(wishes.config, domain.name)
+        selectors = wishes.selectors.get(domain.name, ())
+        return await examine(domain, selectors, circumstances, own)
 
     yield Part("spf", domain.name, spf)
     yield Part("dmarc", domain.name, dmarc)
@@ -220,16 +240,22 @@ def _of_senders(config: Config, language: Language) -> Iterator[Part]:
         except BadName:
             continue
         preset = catalog().resolve(smarthost.preset).preset
-        work = partial(_sender, parsed, preset, smarthost.username)
+        work = partial(_sender, parsed, preset, smarthost.username, config)
         yield Part("sender", f"{parsed} via {preset.id}", work, smarthost.name)
 
 
 async def _sender(
-    address: Address, preset: Preset, username: str | None, circumstances: Circumstances
+    address: Address,
+    preset: Preset,
+    username: str | None,
+    config: Config,
+    circumstances: Circumstances,
 ) -> Examination:
+    from diagnose.checks.dkim_relay import own_key
     from diagnose.checks.sender import Question, examine
 
-    return await examine(Question(address, preset, username), circumstances)
+    own = own_key(config, address.domain)
+    return await examine(Question(address, preset, username, own=own), circumstances)
 
 
 def _sender_of(smarthost: Smarthost, general: SenderPolicy) -> str | None:

@@ -51,6 +51,8 @@ def _password(past: Past, until: str, language: Language) -> Question:
     if change is not None:
         values["at"] = local_time(change.at)
         return _answered("password-changed", "yes", "secret-changed", values, language)
+    if past.oauth2:
+        return _answered("password-changed", "unknown", "secret-oauth2", values, language)
     if "secret-file" not in past.compared:
         return _answered("password-changed", "unknown", "secret-unknown", values, language)
     # At the provider it may have been changed all the same: then the login is refused.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from diagnose.account import Chosen
-from diagnose.checks.auth import obstacle_to, steps_table
+from diagnose.checks.auth import obstacle_to, steps_table, untold
 from diagnose.dialogue import Dialogue, open_dialogue
 from diagnose.finding import Document, Examination, Finding, Severity, Table
 from diagnose.refusal import explained, no_connection, refusal
 from diagnose.runner import Check, Circumstances, run_checks
-from diagnose.wording import Language, finding
+from diagnose.wording import Language, finding, say
 from presets.explain import Phase
 from presets.reply import Reply
+from relay.config.model import Config
 from relay.control.documents import reply_document
 from relay.envelope import Recipient
 from relay.smarthost.connect import Connection
@@ -71,7 +72,7 @@ async def examine_sending(
     async def send() -> list[Finding]:
         obstacle = await obstacle_to(chosen, circumstances, force=force)
         if obstacle is not None:
-            return [obstacle]
+            return [_for_sending(obstacle, chosen, language)]
         dialogue = await open_dialogue(chosen.smarthost, chosen.hostname, circumstances)
         try:
             if dialogue.connection is not None:
@@ -79,7 +80,9 @@ async def examine_sending(
         finally:
             content["steps"] = [step.document() for step in dialogue.steps]
             tables.append(steps_table(dialogue, language))
-        return [no_connection(dialogue, chosen, language)] if dialogue.failure else []
+        if dialogue.failure is None:
+            return []
+        return [no_connection(dialogue, chosen, language), *untold(dialogue, chosen, language)]
 
     name = f"{chosen.smarthost.host}:{chosen.smarthost.port}"
     findings = await run_checks([Check(name, send)], circumstances)
@@ -87,6 +90,23 @@ async def examine_sending(
     content.update(_content(result, chosen, language))
     findings += _findings(result, mail, chosen, language)
     return Examination("send", chosen.target, [*chosen.findings, *findings], content, tables)
+
+
+def _for_sending(obstacle: Finding, chosen: Chosen, language: Language) -> Finding:
+    """Where the login needs a token of the relay's, the relay can still be given the message."""
+    if obstacle.id != "token-needs-relay" or chosen.config is None:
+        return obstacle
+    step = say("send/through-relay", language, server=_listener(chosen.config))
+    return replace(obstacle, remedy=(step, *obstacle.remedy))
+
+
+def _listener(config: Config) -> str:
+    """Where the relay takes mail on this machine."""
+    if not config.listeners:
+        return "HOST:PORT"
+    host, port = config.listeners[0].host, config.listeners[0].port
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _transact(

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from diagnose.account import Chosen
+from diagnose.checks.dkim_relay import OwnKey
 from diagnose.checks.dmarc_policy import NoPolicy, Policy, find_policy
 from diagnose.checks.receivers import Proof, Receiver, judge
-from diagnose.checks.sender_alignment import Dkim, Spf, dkim_through, spf_through
+from diagnose.checks.sender_alignment import Dkim, Spf, dkim_by_relay, dkim_through, spf_through
 from diagnose.checks.sender_login import Asked, ask_provider
 from diagnose.checks.sender_rule import Permission, permission
 from diagnose.dialogue import reply_document
@@ -21,6 +22,10 @@ from diagnose.spf.lookup import LookupFailed
 from diagnose.wording import finding, say
 from presets.model import Preset
 
+RELAY_STEPS = {
+    "dkim-relay-not-published": "step-relay-record",
+    "dkim-relay-strict": "step-relay-exact",
+}
 _NOTHING_KNOWN = Proof(aligned=None, authenticated=None, policy=None, policy_known=False)
 
 
@@ -34,6 +39,8 @@ class Question:
     chosen: Chosen | None = None
     warning: Mapping[str, str] | None = None
     """That the provider was asked for by a name of the past, by language."""
+    own: OwnKey | None = None
+    """The key with which the relay signs this mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,7 @@ async def _of_receivers(
         ]
         content["receivers"] = [each.document(language) for each in receivers]
         return []
-    evidence, failures = await _evidence(question.preset, domain, circumstances)
+    evidence, failures = await _evidence(question, circumstances)
     receivers = judge(evidence.proof)
     content |= {
         "spf_aligned": evidence.spf.aligned,
@@ -165,13 +172,18 @@ async def _of_receivers(
 
 
 async def _evidence(
-    preset: Preset, domain: str, circumstances: Circumstances
+    question: Question, circumstances: Circumstances
 ) -> tuple[Evidence, list[Finding]]:
+    preset, domain = question.preset, question.address.domain
     spf, dkim, policy = await asyncio.gather(
         spf_through(preset, domain, circumstances),
         dkim_through(preset, domain, circumstances),
         _policy(domain, circumstances),
     )
+    if question.own is not None:
+        strict = isinstance(policy, Policy) and policy.strict("adkim")
+        exact = strict and question.own.domain != domain
+        dkim = await dkim_by_relay(question.own, exact, dkim, circumstances)
     failed = {"SPF": spf.failed, "DKIM": dkim.failed, "DMARC": policy is None}
     what = ", ".join(name for name, wrong in failed.items() if wrong)
     language = circumstances.language
@@ -201,6 +213,7 @@ def _about_alignment(
         "include": " ".join(row.source.terms) or "-",
         "address": row.address or ", ".join(address for address, _ in row.seen) or "-",
         "hosts": ", ".join(evidence.dkim.hosts) or "-",
+        "signed": question.own.domain if question.own is not None else "-",
         "policy": evidence.proof.policy or "-",
     }
     values |= {
@@ -221,17 +234,20 @@ def _about_alignment(
 
 def _is_proven(preset: Preset, evidence: Evidence) -> bool:
     """DNS shows it, or a source that can be opened says it."""
-    by_dns = evidence.spf.aligned or evidence.dkim.why == "dkim-key"
+    by_dns = evidence.spf.aligned or evidence.dkim.why in ("dkim-key", "dkim-relay")
     return bool(by_dns) or (preset.dkim is not None and preset.dkim.confirmed)
 
 
 def _steps(evidence: Evidence) -> Iterator[str]:
     """What may help, the best first: keys of the texts of sender."""
+    if evidence.dkim.why in RELAY_STEPS:
+        yield RELAY_STEPS[evidence.dkim.why]
     if evidence.dkim.why == "dkim-no-key":
         yield "step-key"
     if evidence.spf.row.source.terms:
         yield "step-spf"
     elif evidence.spf.row.source.needed:
         yield "step-find-addresses"
-    yield "step-sign"
+    if evidence.dkim.why not in RELAY_STEPS:
+        yield "step-sign"
     yield "step-rewrite"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diagnose.checks.dkim import keys_of, look_up
+from diagnose.checks.dkim_relay import OwnKey, compare
 from diagnose.checks.dkim_selectors import named_by
 from diagnose.resolver import Remembering
 from diagnose.runner import Circumstances
@@ -111,3 +112,24 @@ async def _by_key(selectors: tuple[str, ...], domain: str, circumstances: Circum
     if any(each.failure is not None for each in found):
         return Dkim(None, "dkim-failed", failed=True)
     return Dkim(False, "dkim-no-key", tuple(each.host for each in found))
+
+
+async def dkim_by_relay(
+    own: OwnKey, exact: bool, through: Dkim, circumstances: Circumstances
+) -> Dkim:
+    """DKIM on mail that the relay signs itself before the provider gets it.
+
+    `exact`: the policy demands the very domain of From, and the key is one of a domain above.
+    Where the relay's signature does not count, what the provider does (`through`) may still.
+    """
+    compared = await compare(own, circumstances)
+    if compared.good and not exact:
+        return Dkim(True, "dkim-relay", (own.host,), through.by_provider)
+    if through.aligned:
+        return through
+    if compared.state in ("unchecked", "unreadable"):
+        unreadable = compared.state == "unreadable"
+        why = "dkim-relay-unreadable" if unreadable else "dkim-failed"
+        return Dkim(None, why, (own.host,), through.by_provider, failed=not unreadable)
+    why = "dkim-relay-strict" if compared.good else "dkim-relay-not-published"
+    return Dkim(through.aligned, why, (own.host,), through.by_provider, through.failed)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from diagnose.account import Chosen
-from diagnose.checks.auth import obstacle_to
+from diagnose.checks.auth import obstacle_to, untold
 from diagnose.dialogue import Dialogue, open_dialogue
 from diagnose.domain import Address
 from diagnose.finding import Finding, Severity
@@ -93,6 +93,7 @@ def _no_login(
     dialogue: Dialogue, preset: Preset, chosen: Chosen, language: Language
 ) -> Iterator[Finding]:
     yield no_connection(dialogue, chosen, language)
+    yield from untold(dialogue, chosen, language)
     failure = dialogue.failure
     if failure is not None and failure.reply is not None:
         yield from _line_refused(failure.reply, failure.phase, preset, language)

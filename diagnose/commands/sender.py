@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +25,10 @@ async def sender(
     ],
     username: Username = None,
     password_file: PasswordFile = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Count the signature of the relay with this relay.toml."),
+    ] = None,
 ) -> Examination:
     """Tell whether an account may send as an address, and what receivers make of it.
 
@@ -30,8 +36,11 @@ async def sender(
 
     Example: diagnose sender info@mijnbakkerij.nl --via ziggo --username mijnbakkerij@ziggo.nl
     """
+    from diagnose.account import as_the_relay
+    from diagnose.checks.dkim_relay import own_key
     from diagnose.checks.sender import Question, examine
     from diagnose.domain import BadName, parse_address
+    from diagnose.relay_config import joined_config
     from diagnose.wording import say
     from presets.catalog import catalog
     from presets.names import UnknownPreset
@@ -50,5 +59,10 @@ async def sender(
         from diagnose.account import Login, from_server
 
         chosen = from_server(via, Login(username, password_file), None, run)
-    question = Question(parsed, found.preset, username, chosen, found.warning)
-    return await examine(question, run.circumstances)
+    joined, notes = joined_config(config, run)
+    if chosen is not None and joined is not None:
+        chosen = as_the_relay(chosen, joined)
+    own = own_key(joined, parsed.domain)
+    question = Question(parsed, found.preset, username, chosen, found.warning, own)
+    examined = await examine(question, run.circumstances)
+    return replace(examined, findings=(*notes, *examined.findings))

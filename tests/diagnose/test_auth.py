@@ -443,7 +443,7 @@ def test_at_a_real_postfix(authority: Authority, tmp_path: Path) -> None:
 # --- texts ---
 
 
-@pytest.mark.parametrize("topic", ["auth", "send"])
+@pytest.mark.parametrize("topic", ["accounts", "auth", "send"])
 def test_both_languages_say_the_same(topic: str) -> None:
     for id_, entry in texts(topic).items():
         pairs = [entry] if "nl" in entry else [each for each in entry.values() if "nl" in each]
