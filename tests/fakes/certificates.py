@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import trustme
@@ -39,11 +40,11 @@ class Authority:
         self.ca_file = directory / f"{name}.pem"
         self._authority.cert_pem.write_to_path(str(self.ca_file))
 
-    def issue(self, *names: str) -> ServerCertificate:
+    def issue(self, *names: str, not_after: datetime | None = None) -> ServerCertificate:
         """A certificate for these host names and addresses; loopback's own by default."""
         self._issued += 1
         stem = f"{self._name}-{self._issued}"
-        leaf = self._authority.issue_cert(*(names or LOOPBACK_NAMES))
+        leaf = self._authority.issue_cert(*(names or LOOPBACK_NAMES), not_after=not_after)
         chain = self._directory / f"{stem}-chain.pem"
         key = self._directory / f"{stem}-key.pem"
         for part in leaf.cert_chain_pems:

@@ -89,7 +89,8 @@ class Rig:
     async def __aenter__(self) -> Self:
         logging.getLogger("relay.mail").addHandler(self.events)
         logging.getLogger("relay.mail").setLevel(logging.INFO)
-        self.spool = await asyncio.to_thread(open_spool, self.path, lambda: self.now)
+        secret_key = self.config.spool.secret_key
+        self.spool = await asyncio.to_thread(open_spool, self.path, lambda: self.now, secret_key)
         await self.start()
         return self
 

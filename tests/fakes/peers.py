@@ -17,6 +17,10 @@ _PEERS = {
     "msmtp": ("msmtp", "msmtp"),
     "s-nail": ("s-nail", "s-nail"),
     "nsd": ("nsd", "nsd"),
+    "mail-dkim": ("dkimproxy-verify", "libmail-dkim-perl"),
+    "cc": ("cc", "gcc"),
+    "strace": ("strace", "strace"),
+    "mount": ("mount", "mount"),
 }
 _FOLDERS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 
@@ -56,6 +60,8 @@ def missing(peers: tuple[str, ...]) -> str | None:
         return f"missing here: apt-get install {' '.join(packages)}"
     if "postfix" in peers and os.geteuid() != 0:
         return "Postfix's master starts as root only: run the tests as root"
+    if "mount" in peers and os.geteuid() != 0:
+        return "only root mounts a small disk: run the tests as root"
     return None
 
 

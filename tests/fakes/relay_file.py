@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fakes.canary import PREFIX
 from fakes.ports import free_port
 
 
@@ -24,9 +25,13 @@ class RelayFile:
         self.tables, self.listener, self.top = tables, listener, top
         self.config = directory / "relay.toml"
         self.spool = directory / "spool.db"
+        self.canaries: set[str] = set()
+        """Secrets of this relay for which its log, answers and spool are searched at its end."""
 
     def secret(self, name: str, text: str) -> Path:
         """A file, readable by the owner only, that holds this secret and a newline."""
+        if text.startswith(PREFIX):
+            self.canaries.add(text)
         path = self.directory / f"{name}.secret"
         path.touch(0o600)
         path.write_text(f"{text}\n")

@@ -14,8 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from fakes.canary import Canary, leaks
 from fakes.raw_client import RawClient
 from fakes.relay_file import RelayFile
+
+from relay.spool.vault import tokens_file
 
 READY_SECONDS = 20.0
 _ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +45,10 @@ class RelayProcess(RelayFile):
         self, directory: Path, tables: str = "", *, listener: str = "", top: str = ""
     ) -> None:
         super().__init__(directory, tables, listener=listener, top=top)
+        self.environment: dict[str, str] = {}
+        """What `relay serve` finds in its environment beside the usual."""
+        self.answers: list[str] = []
+        """What its commands wrote, stdout and stderr."""
         self._stderr = ""
         self._reader: threading.Thread | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -59,6 +66,9 @@ class RelayProcess(RelayFile):
         self.kill9()
         if error is not None:
             error.add_note(f"The relay's log:\n{self._stderr[-8000:]}")
+        else:
+            found = leaks(map(Canary, self.canaries), self._places())
+            assert not found, found
 
     # The process.
 
@@ -153,6 +163,7 @@ class RelayProcess(RelayFile):
             process.kill()
             out, err = process.communicate()
             raise TimeoutError(f"relay {' '.join(arguments)} hangs\n{out}\n{err}") from None
+        self.answers += [out or "", err]
         return Finished(process.returncode, out or "", err)
 
     def queue(self) -> list[dict[str, Any]]:
@@ -191,15 +202,32 @@ class RelayProcess(RelayFile):
         self.wait_until(lambda: len(self.log_events(event)) >= times)
         return self.log_events(event)
 
+    def _places(self) -> dict[str, str | bytes]:
+        """Where no secret of this relay may stand: its log, what it answered, its spool."""
+        spools = [
+            path
+            for path in self.directory.glob(f"{self.spool.name}*")
+            if path != tokens_file(self.spool) and path.is_file()
+        ]
+        return {
+            "log": self._stderr,
+            "commands": "\n".join(self.answers),
+            **{path.name: path.read_bytes() for path in spools},
+        }
+
+    def program(self, command: str) -> tuple[str, ...]:
+        """What Python runs for this command of the relay's."""
+        return "-m", "relay"
+
     def _launch(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "relay", *arguments, "--config", str(self.config)],
+            [sys.executable, *self.program(arguments[0]), *arguments, "--config", str(self.config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if arguments[0] == "serve" else subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=_ROOT,
-            env=self._environment(),
+            env={**self._environment(), **(self.environment if arguments[0] == "serve" else {})},
         )
 
     def _environment(self) -> dict[str, str]:

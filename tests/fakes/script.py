@@ -1,8 +1,9 @@
 """The behaviour table of the scripted smarthost: what it answers to which command.
 
-A table maps a verb to an answer. Beside SMTP's own verbs there are three moments:
-"CONNECT" (answered by the greeting), "BODY" (the message's bytes begin to arrive) and
-"DOT" (the message has arrived). An answer is
+A table maps a verb to an answer. Beside SMTP's own verbs there are four moments:
+"CONNECT" (answered by the greeting), "TLS" (the handshake is about to begin), "BODY" (the
+message's bytes begin to arrive) and "DOT" (the message has arrived). A reply that an action gives
+at TLS or BODY is one that nobody asked for. An answer is
 
 - None: the ordinary reply;
 - text: this reply, lines separated by LF, as in "550 5.1.1 no such mailbox";
@@ -19,7 +20,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command as it arrived, or one of the moments CONNECT, BODY and DOT."""
+    """One command as it arrived, or one of the moments CONNECT, TLS, BODY and DOT."""
 
     verb: str
     """In upper case."""
@@ -86,6 +87,12 @@ class Behaviour:
     users: Mapping[str, str] = field(default_factory=dict)
     """Passwords by user name. With any, AUTH is offered and demanded before MAIL."""
     mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+    token_challenge: str | None = (
+        '{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}'
+    )
+    """With XOAUTH2, what a refused token gets in base64 before the reply; None: the reply alone.
+    `users` then holds access tokens by user name, or `user_of` tells whose a token is."""
+    user_of: Callable[[str], str | None] | None = None
     login_without_tls: bool = False
     """Offers AUTH before TLS too."""
     login_required: bool = True

@@ -120,6 +120,10 @@ class Smarthost:
             session.times[verb] += 1
             return Command(verb, argument, session.number, self._times[verb], session.times[verb])
 
+    def new_session(self, connection: socket.socket, record: SessionRecord) -> Session:
+        """Who serves one connection; a fake of a certain provider has its own."""
+        return Session(self, connection, record)
+
     def changed(self) -> None:
         """Wakes those who wait for a record."""
         with self._changed:
@@ -132,7 +136,7 @@ class Smarthost:
             except OSError:
                 return
             record = SessionRecord(number=len(self.sessions) + 1, peer=peer)
-            session = Session(self, connection, record)
+            session = self.new_session(connection, record)
             with self._changed:
                 self.sessions.append(record)
                 self._open.add(session)

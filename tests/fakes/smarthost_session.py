@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fakes.smarthost import Smarthost
 
 _PATH = re.compile(r"(?:FROM|TO):\s*<(?P<address>[^>]*)>\s*(?P<parameters>.*)", re.IGNORECASE)
+_XOAUTH2 = re.compile("user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01")
 _HOSTNAME = "smarthost.test"
 
 
@@ -103,11 +104,21 @@ class Session:
             self._answer(command, "504 5.5.4 no such mechanism")
             return
         username, password = self._credentials(mechanism, initial)
-        right = self._behaviour.users.get(username) == password != ""
+        right = self._is_right(mechanism, username, password)
+        if mechanism == "XOAUTH2" and not right and self._behaviour.token_challenge is not None:
+            coded = base64.b64encode(self._behaviour.token_challenge.encode())
+            self._stream.send(b"334 " + coded + b"\r\n")
+            self._record.commands.append(self._stream.line())
         ordinary = "235 2.7.0 welcome" if right else "535 5.7.8 wrong user name or password"
         reply = self._answer(command, ordinary)
         self._logged_in = reply.startswith("235")
         self._record.logins.append(Login(mechanism, username, password, self._logged_in))
+
+    def _is_right(self, mechanism: str, username: str, password: str) -> bool:
+        user_of = self._behaviour.user_of
+        if mechanism == "XOAUTH2" and user_of is not None:
+            return user_of(password) == username != ""
+        return self._behaviour.users.get(username) == password != ""
 
     def _on_mail(self, command: Command) -> None:
         path = _path(command.argument)
@@ -135,7 +146,7 @@ class Session:
         elif not self._recipients:
             self._answer(command, "554 5.5.1 no valid recipients")
         elif self._answer(command, "354 go ahead").startswith("354"):
-            self._misbehave_in_body()
+            self._misbehave("BODY")
             content = self._stream.message()
             self._finish(self._moment("DOT"), content, chunked=False)
 
@@ -200,16 +211,23 @@ class Session:
         self._forget()
         record.transactions.append(transaction)
         self._server.changed()
-        queue_id = f"{record.number}-{len(record.transactions)}"
-        self._answer(command, f"250 2.0.0 queued as {queue_id}", transaction)
+        self._answer(command, self._verdict(transaction), transaction)
 
-    def _misbehave_in_body(self) -> None:
-        action = self._action(self._moment("BODY"))
+    def _verdict(self, transaction: Transaction) -> str:
+        """The ordinary reply to a message that has arrived."""
+        return f"250 2.0.0 queued as {transaction.session}-{len(self._record.transactions)}"
+
+    def _misbehave(self, moment: str) -> None:
+        """Acts at a moment at which there is nothing to reply to."""
+        action = self._action(self._moment(moment))
         if action == Action():
             return
         self._stream.wait_for_bytes(action.after_bytes)
         if action.wait_for is not None:
             self._stall(action)
+        if action.reply is not None:
+            raw = action.reply if isinstance(action.reply, bytes) else _wire(action.reply)
+            self._stream.send(raw, action.byte_by_byte)
         if action.drop != "never":
             self._drop(action)
 
@@ -239,6 +257,9 @@ class Session:
             username = _decoded(initial) if initial else self._prompted("Username:")
             return username, self._prompted("Password:")
         token = _decoded(initial) if initial else self._prompted("")
+        if mechanism == "XOAUTH2":
+            found = _XOAUTH2.fullmatch(token)
+            return (found[1], found[2]) if found else ("", "")
         _, _, pair = token.partition("\0")
         username, _, password = pair.partition("\0")
         return username, password
@@ -249,6 +270,7 @@ class Session:
 
     def _handshake(self) -> None:
         assert self._behaviour.context is not None
+        self._misbehave("TLS")
         self._record.tls = self._stream.start_tls(self._behaviour.context)
 
 

@@ -1,6 +1,9 @@
 """A spool with messages in it, and a desk over it, for tests of what operators see and do."""
 
+import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -78,6 +81,23 @@ async def add_message(
     return id_text(number)
 
 
+def multiply(path: Path, times: int) -> None:
+    """Of all messages of a spool that nobody has open only the first stays, so many times."""
+    with closing(sqlite3.connect(path)) as connection:
+        (first,) = connection.execute("SELECT min(id) FROM message").fetchone()
+        for table in ("message", "body", "recipient", "queue"):
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            key = "id" if table == "message" else "message"
+            kept = ", ".join(each for each in columns if each not in (key, "id"))
+            connection.execute(f"DELETE FROM {table} WHERE {key} <> ?", (first,))
+            connection.execute(
+                f"INSERT INTO {table} ({key}, {kept}) SELECT {first} + value, {kept}"
+                f" FROM {table}, json_each(?)",
+                (json.dumps(list(range(1, times))),),
+            )
+        connection.commit()
+
+
 class FakeDaemon(Offline):
     """A daemon that only notes what it is told."""
 
@@ -91,6 +111,9 @@ class FakeDaemon(Offline):
 
     async def access_changed(self) -> None:
         self.calls.append("access_changed")
+
+    async def sender_rules_changed(self) -> None:
+        self.calls.append("sender_rules_changed")
 
     async def account_resumed(self, host: str, username: str) -> None:
         self.calls.append(f"account_resumed {username}")

@@ -34,7 +34,8 @@ def test_a_good_login(tmp_path: Path, authority: Authority) -> None:
 
 
 def test_a_wrong_password_says_what_to_do(tmp_path: Path, authority: Authority) -> None:
-    done, (finding,) = smarthost_findings(tmp_path, authority, "verkeerd")
+    done, (finding, certificate) = smarthost_findings(tmp_path, authority, "verkeerd")
+    assert (certificate["id"], certificate["severity"]) == ("smarthost-certificate", "ok")
     assert (done.code, finding["severity"]) == (1, "error")
     assert finding["evidence"]["phase"] == "auth"
     assert finding["remedy"]
@@ -50,4 +51,5 @@ def test_a_certificate_of_nobody(
         relay.write_config()
         done = relay.run("check", "--online", "--json")
     assert done.code == 1
-    assert done.json["findings"][-1]["evidence"]["cause"] == "certificate-not-trusted"
+    found = next(each for each in done.json["findings"] if each["id"] == "smarthost")
+    assert found["evidence"]["cause"] == "certificate-not-trusted"

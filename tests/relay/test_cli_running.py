@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import relay.control.client
 from relay.cli.app import app
 from relay.control.token import publish
+from relay.message.dkim_record import new_key
 from relay.spool.lock import SpoolLock
 
 TABLES = '[[smarthost]]\nname = "isp"\nhost = "127.0.0.1"\ntls = "none"\n'
@@ -62,6 +63,25 @@ def test_a_running_relay_is_seen_and_steered(tmp_path: Path) -> None:
         assert process.run("queue", "delete", "--all", "--json").json["changed"] == [id_]
         reloaded = process.run("reload", "--json")
         assert (reloaded.code, reloaded.json["applied"]) == (0, True)
+
+
+def test_a_key_that_is_gone_is_told_and_stops_no_command(tmp_path: Path) -> None:
+    key = tmp_path / "dkim.pem"
+    key.touch(0o600)
+    key.write_bytes(new_key()[1])
+    with office(tmp_path) as process:
+        process.tables += f'[[dkim]]\ndomain = "b.nl"\nselector = "s"\nkey = {{ file = "{key}" }}\n'
+        process.write_config()
+        assert process.run("reload").code == 0
+        process.send("info@b.nl", ["een@example.net"], CONTENT)
+        key.unlink()
+        status = process.run("status", "--json")
+        assert (status.code, [each["id"] for each in status.json["problems"]]) == (1, ["dkim-key"])
+        assert process.run("queue", "retry", "--all").code == 0
+        assert process.run("why", "127.0.0.1", "info@b.nl").code == 0
+        for command in ("reload", "check"):
+            refused = process.run(command)
+            assert (refused.code, "dkim[0].key" in refused.err) == (2, True)
 
 
 def test_a_device_is_allowed_while_the_relay_runs(tmp_path: Path) -> None:

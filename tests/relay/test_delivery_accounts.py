@@ -101,6 +101,31 @@ async def test_it_is_tried_after_a_quarter_and_an_hour_and_then_no_more(
             assert logins(fake) == 3
 
 
+async def test_a_login_that_is_refused_for_now_is_tried_each_hour_without_end(
+    tmp_path: Path, authority: Authority, secret: Path
+) -> None:
+    """454 blames the provider's own side: its outage may outlast any number of tries."""
+    waiting = behaviour(authority, "verkeerd")
+    waiting.script = {"AUTH": "454 4.7.0 Temporary authentication failure"}
+    with Smarthost(waiting) as fake:
+        async with Rig(tmp_path, [entry(fake, authority, secret)]) as rig:
+            await rig.accept(SENDER, ["een@example.net"])
+            for tries, minutes in enumerate((15, 60, 60, 60), start=1):
+                await rig.event("paused", tries, by="account")
+                await rig.settled()
+                (account,) = await rig.spool.ledger.paused()
+                assert account.until == rig.now + timedelta(minutes=minutes)
+                assert logins(fake) == tries
+                rig.advance(minutes=minutes, seconds=1)
+            await rig.event("paused", 5, by="account")
+            assert rig.events.named("failed") == rig.events.named("dsn") == []
+            fake.behaviour.script = {}
+            rig.advance(minutes=61)
+            await rig.event("resumed")
+            assert await rig.spool.ledger.paused() == ()
+            assert len(rig.events.named("alert", cause="account-paused")) == 1
+
+
 async def test_the_pause_survives_a_restart(tmp_path: Path, authority: Authority, two: Any) -> None:
     with Smarthost(behaviour(authority)) as fake:
         async with Rig(tmp_path, two(fake), routes=ROUTES) as rig:

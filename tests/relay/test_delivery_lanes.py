@@ -196,18 +196,22 @@ async def test_a_limit_a_minute_is_kept(tmp_path: Path) -> None:
                 rig.advance(seconds=12.1)
 
 
-async def test_the_parts_of_a_message_count_each(tmp_path: Path) -> None:
+async def test_the_parts_of_a_message_wait_for_each_other(tmp_path: Path) -> None:
     with Smarthost() as fake:
         smarthost = rig_smarthost(fake, messages_per_minute=5, max_recipients=1)
         async with Rig(tmp_path, [smarthost]) as rig:
-            await rig.accept(SENDER, ["a@example.net", "b@example.net", "c@example.net"])
+            message = await rig.accept(SENDER, ["a@example.net", "b@example.net"])
             await rig.event("delivered")
-            await rig.accept(SENDER, ["d@example.net"])
-            rig.advance(seconds=25)
             await rig.settled()
-            assert len(fake.received) == 3
-            rig.advance(seconds=12)
-            await rig.event("delivered", 2)
+            assert await rig.states(message) == [State.DELIVERED, State.QUEUED]
+            await rig.accept(SENDER, ["c@example.net"])
+            for sent in (2, 3):
+                assert len(fake.received) == sent - 1
+                rig.advance(seconds=12.1)
+                await rig.event("delivered", sent)
+                await rig.settled()
+            attempts = (await rig.show(message)).attempts
+            assert [attempt.outcome for attempt in attempts] == [Outcome.DELIVERED] * 2
 
 
 async def test_a_reload_moves_mail_from_a_smarthost_that_is_gone(tmp_path: Path) -> None:

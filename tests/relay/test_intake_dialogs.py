@@ -4,6 +4,8 @@ A dialog is a text that a mail administrator can read, one step a line:
 
     # a comment
     With: any_login            settings of the listener, before the first step
+    With: direct               a smarthost stands behind it, whose verdict the client waits for
+    Smarthost: RCPT 550 no     what that one answers, or "drops"; before the first step
     C: EHLO kassa              a line of the client; lines in a row leave in one segment
     B: MAIL FROM:<a\\xff@b>\\r\\n   bytes of the client, with escapes, no line ending added
     S: 250 2.0.0 ok            a line of the relay, exactly
@@ -12,6 +14,7 @@ A dialog is a text that a mail administrator can read, one step a line:
     Stored: 1                  how many messages the spool holds
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +23,10 @@ from typing import Any
 
 import pytest
 from fakes.certificates import Authority
+from fakes.direct_relay import DirectRelay, plain_smarthost
 from fakes.listening import CheckedClient, Listening, client
+from fakes.script import Action, Behaviour
+from fakes.smarthost import Smarthost
 
 from relay.config.model import Listener, TlsMode
 
@@ -36,7 +42,7 @@ class Step:
     text: str
 
 
-_STEP = re.compile(r"(With:|C:|B:|S:|S~|S closes|Stored:) ?(.*)")
+_STEP = re.compile(r"(With:|Smarthost:|C:|B:|S:|S~|S closes|Stored:) ?(.*)")
 
 
 def steps(text: str) -> Iterator[Step]:
@@ -69,7 +75,32 @@ def settings(dialog: list[Step], authority: Authority) -> dict[str, Any]:
         "language": given.get("language", "en"),
         "sandbox": "sandbox" in given,
         "client": client(any_login="any_login" in given, require_tls="require_tls" in given),
+        "direct": "direct" in given,
     }
+
+
+def script(dialog: list[Step]) -> dict[str, str | Action]:
+    """The behaviour of the smarthost by the dialog's Smarthost: lines."""
+    answers = [step.text.partition(" ") for step in dialog if step.kind == "Smarthost:"]
+    return {
+        verb: Action(drop="before") if answer == "drops" else answer for verb, _, answer in answers
+    }
+
+
+@contextlib.contextmanager
+def relay(directory: Path, dialog: list[Step], authority: Authority) -> Iterator[Listening]:
+    """The listener that the dialog wants."""
+    given = settings(dialog, authority)
+    clients = given.pop("client")
+    if not given.pop("direct"):
+        with Listening(directory, clients, **given) as listening:
+            yield listening
+        return
+    with (
+        Smarthost(Behaviour(script=script(dialog))) as smarthost,
+        DirectRelay(directory, plain_smarthost(smarthost), clients=(clients,), **given) as direct,
+    ):
+        yield direct
 
 
 def play(dialog: list[Step], peer: CheckedClient, listening: Listening) -> None:
@@ -101,8 +132,7 @@ def play(dialog: list[Step], peer: CheckedClient, listening: Listening) -> None:
 @pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)
 def test_dialog(path: Path, tmp_path: Path, authority: Authority) -> None:
     dialog = list(steps(path.read_text(encoding="utf-8")))
-    given = settings(dialog, authority)
-    with Listening(tmp_path, given.pop("client"), **given) as listening:
+    with relay(tmp_path, dialog, authority) as listening:
         with listening.connect() as peer:
             play(dialog, peer, listening)
         listening.until(lambda: listening.connections == 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fakes.listening import MESSAGE, CheckedClient, Listening, client
 
-from relay.monitor.mail_log import LogWriter
+from relay.monitor.log_writer import LogWriter
 
 CANARY = "kanarie-Zx81-geheim"
 

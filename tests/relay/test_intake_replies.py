@@ -19,6 +19,10 @@ DETAILS = {
     "id": "38FZJG6DN2VR6",
     "detail": "X" * 40,
     "reference": "0123abcd",
+    "host": "smtp-auth.provider-with-a-long-name.example.net",
+    "words": "X" * 150,
+    "addresses": "X" * 110,
+    "meaning": "X" * 250,
 }
 
 

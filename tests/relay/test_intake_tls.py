@@ -11,6 +11,7 @@ from fakes.listening import HOSTNAME, MESSAGE, CheckedClient, Listening, client
 
 from relay.config.model import Listener, TlsMode
 from relay.intake.context import Patience
+from relay.intake.door import MOST_STRANGERS
 
 HELLO = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03"
 
@@ -182,7 +183,48 @@ def test_implicit_tls_lets_only_listed_machines_in(tmp_path: Path, authority: Au
         with listening.connect() as peer:
             peer.send(b"EHLO kassa\r\n")
             assert not peer.rest().startswith(b"2")
-        assert listening.connections == 0
+        listening.until(lambda: listening.connections == 0)
+
+
+def test_silent_strangers_hold_few_places(tmp_path: Path, authority: Authority) -> None:
+    listener, patience = secured(authority, TlsMode.IMPLICIT), Patience(handshake_seconds=1)
+    with Listening(tmp_path, client(), listener=listener, patience=patience) as listening:
+        silent = [listening.connect(source="127.0.0.2") for _ in range(MOST_STRANGERS + 5)]
+        for peer in silent[MOST_STRANGERS:]:
+            assert peer.rest() == b""
+            peer.close()
+        with listening.connect() as peer:
+            peer.start_tls(authority.client_context())
+            peer.greet().mail()
+            assert peer.message(MESSAGE).startswith("250")
+        for peer in silent[:MOST_STRANGERS]:
+            assert peer.rest() == b""
+            peer.close()
+        # Their time is over: the next may be told again why it is refused.
+        with listening.connect(source="127.0.0.2") as peer:
+            peer.start_tls(authority.client_context())
+            assert peer.reply().startswith("554 5.7.1 127.0.0.2 ")
+        listening.until(lambda: listening.intake.door._strangers == 0)
+
+
+def test_silence_before_implicit_tls_counts_as_a_connection(
+    tmp_path: Path, authority: Authority
+) -> None:
+    listener, patience = secured(authority, TlsMode.IMPLICIT), Patience(handshake_seconds=1)
+    few = client(max_connections=2)
+    with Listening(tmp_path, few, listener=listener, patience=patience) as listening:
+        silent = [listening.connect() for _ in range(2)]
+        listening.until(lambda: listening.connections == 2)
+        with listening.connect() as peer:
+            peer.start_tls(authority.client_context())
+            assert peer.reply() == "421 4.7.0 127.0.0.1 has too many connections open"
+        for peer in silent:
+            assert peer.rest() == b""
+            peer.close()
+        listening.until(lambda: listening.connections == 0)
+        with listening.connect() as peer:
+            peer.start_tls(authority.client_context())
+            peer.greet()
 
 
 def test_a_certificate_that_was_replaced_serves_new_connections(

@@ -33,7 +33,7 @@ def listening(tmp_path: Path) -> Iterator[Listening]:
 
 
 def failing(error: type[Exception]) -> Any:
-    async def fails(*arguments: object) -> None:
+    async def fails(*arguments: object, **named: object) -> None:
         raise error(SECRET)
 
     return fails

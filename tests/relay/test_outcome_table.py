@@ -99,6 +99,17 @@ ROWS = [
     ("dot", M365_QUOTA, "microsoft365", DEFERRED, QUOTA, KEEP),
     ("dot", "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", "microsoft365",
      DEFERRED, QUOTA, KEEP),
+    # ... and the codes that mean a quota, whatever the words and whoever speaks.
+    *[
+        (step, text, None, DEFERRED, QUOTA, KEEP)
+        for step in STEPS
+        for text in (
+            "432 4.3.2 slow down please",
+            "452 4.5.3 no more recipients",
+            "550 5.4.5 enough for today",
+            "554 5.2.0 SubmissionQuotaExceeded",
+        )
+    ],
     ("mail", "452 4.3.1 Insufficient system storage", None, DEFERRED, SMARTHOST, KEEP),
     ("mail", "554 5.7.1 blocked using zen.spamhaus.org", None, DEFERRED, SMARTHOST, KEEP),
     # Row 3: who it is sent as.
@@ -274,6 +285,26 @@ def test_a_refusal_in_mid_message_is_the_messages() -> None:
     transcript.parting = reply("552 5.3.4 message too big")
     judgement = judge_transcript(transcript, 1, Server())
     assert verdict(judgement) == (FAILED, NOBODY, DROP)
+
+
+@pytest.mark.parametrize("data", ["250 2.1.5 ok", "199 odd", "850 odd"])
+def test_out_of_step_no_refusal_is_believed(data: str) -> None:
+    """It may be the refusal of another recipient: nobody gets a report about it."""
+    judgement = Dialog(rcpt=("250 stale", "550 5.1.1 no"), data=data, dot=None).judge()
+    assert {fate.outcome for fate in judgement.fates} == {DEFERRED}
+    assert {fate.blame for fate in judgement.fates} == {UNSURE}
+    assert judgement.drop
+    assert not judgement.passes
+
+
+def test_a_server_that_said_more_than_it_was_asked_is_not_believed() -> None:
+    transcript = Transcript(
+        Phase.DATA, reply("250 ok"), [reply("550 no"), reply("250 ok")], reply("451 later"), None
+    )
+    transcript.broken, transcript.out_of_step = "x", True
+    judgement = judge_transcript(transcript, 2, Server())
+    assert [verdict(judgement, at) for at in (0, 1)] == [(DEFERRED, UNSURE, DROP)] * 2
+    assert not any(fate.in_doubt for fate in judgement.fates)
 
 
 def test_no_recipient_is_ever_without_a_fate() -> None:

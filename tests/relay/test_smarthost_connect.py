@@ -196,6 +196,16 @@ async def test_a_refusal_before_the_login(
         assert_no_login(fake)
 
 
+async def test_a_second_reply_behind_the_greeting_is_not_taken_for_ehlos(
+    authority: Authority, tmp_path: Path
+) -> None:
+    greeting = Action(reply=b"220 x\r\n250-x\r\n250 AUTH PLAIN\r\n")
+    with Smarthost(Behaviour(script={"CONNECT": greeting}, users={"bakker": PASSWORD})) as fake:
+        found = await failure(entry(fake, authority, tmp_path, tls=TlsMode.NONE))
+        assert (found.phase, found.cause) == (Phase.GREETING, "out-of-step")
+        assert_no_login(fake)
+
+
 async def test_a_second_reply_behind_ehlos_is_not_taken_for_the_next(
     authority: Authority, tmp_path: Path
 ) -> None:

@@ -88,6 +88,34 @@ async def test_an_extra_reply_in_the_envelope_never_becomes_the_dots(verb: str) 
         assert b"\r\n.\r\n" not in await it.ended()
 
 
+@pytest.mark.parametrize("half", [b"2", b"250", b"250 queu", b"250-queued\r\n"])
+async def test_half_a_reply_behind_354_never_becomes_the_dots(half: bytes) -> None:
+    async with dialog({"DATA": Action(reply=b"354 go\r\n" + half)}) as it:
+        transcript = await it.transact()
+        assert transcript.out_of_step
+        assert not transcript.in_doubt
+        assert b"\r\n.\r\n" not in await it.ended()
+        assert not it.connection.dot_sent
+
+
+@pytest.mark.parametrize("rest", [b"554 5.7.1 spam\r\n", b"55", b"450-x\r\n"])
+async def test_a_second_word_to_the_message_leaves_it_in_doubt(rest: bytes) -> None:
+    async with dialog({"DOT": Action(reply=b"250 2.0.0 queued\r\n" + rest)}) as it:
+        transcript = await it.transact()
+        assert transcript.dot is None
+        assert transcript.in_doubt
+        assert not it.exchange.usable
+
+
+async def test_half_a_reply_to_nothing_ends_the_connection_before_the_next_command() -> None:
+    async with dialog({"NOOP": Action(reply=b"250 a\r\n250 ")}) as it:
+        assert (await it.exchange.command(b"NOOP", 2)).text == "a"
+        assert not it.exchange.usable
+        with pytest.raises(ExchangeLost, match="half a reply"):
+            await it.exchange.command(b"RSET", 2)
+        assert b"RSET" not in await it.ended()
+
+
 async def test_an_unasked_421_is_the_parting_reply() -> None:
     async with dialog({"NOOP": Action(reply=b"250 ok\r\n421 4.4.2 idle\r\n", drop="after")}) as it:
         await it.exchange.command(b"NOOP", 2)

@@ -1,12 +1,15 @@
 """A password is taken out of whatever a server repeats."""
 
 import base64
+import time
 
 import pytest
+from fakes.canary import Canary, forms
 
-from relay.smarthost.masking import masked
+from relay.smarthost.masking import masked, masked_token
 
 SECRET = "brood-en-b0ter!7"
+AWKWARD = 'zout~?>&+/=%<"é\\ en meel'
 
 
 def plain_response(username: str) -> str:
@@ -51,3 +54,37 @@ def test_a_short_password_leaves_other_words_alone(secret: str) -> None:
 def test_other_text_stays_as_it_is() -> None:
     text = "5.7.8 Error: authentication failed: VXNlcm5hbWU6 (a=b)"
     assert masked(text, SECRET) == text
+
+
+@pytest.mark.parametrize("form", forms(AWKWARD))
+def test_each_form_of_an_awkward_password_is_masked(form: str) -> None:
+    coded = forms(AWKWARD)[form].decode()
+    for text in (
+        coded,
+        f"no: <{coded}>",
+        f"{coded[:9]}\n{coded[9:]}",
+        f"{coded[:9]}=\n{coded[9:]}",
+    ):
+        shown = masked(text, AWKWARD)
+        assert "***" in shown
+        assert Canary(AWKWARD).forms_in(shown) == []
+
+
+@pytest.mark.parametrize("form", forms(AWKWARD))
+def test_each_form_of_a_token_is_masked(form: str) -> None:
+    token = AWKWARD.replace(" ", "-") * 3
+    coded = forms(token)[form].decode()
+    assert masked_token(f"no: {coded}", token) == "no: ***"
+
+
+LONG = ["A", "a", " ", "a ", "%61", "61", "=\n", "YWFh", "a" + " " * 99, "zout"]
+
+
+@pytest.mark.parametrize("piece", LONG)
+@pytest.mark.parametrize("secret", [AWKWARD, "a   b c", "aaaaaaaaaaaaaaaa"])
+def test_a_long_reply_is_searched_at_once(secret: str, piece: str) -> None:
+    text = piece * (32_768 // len(piece))
+    began = time.monotonic()
+    masked(text, secret)
+    masked_token(text, secret * 9)
+    assert time.monotonic() - began < 2

@@ -100,6 +100,33 @@ def test_whatever_comes_is_replies_or_malformed(pieces: list[bytes]) -> None:
             assert all(reply.text.isprintable() for reply in parser.feed(piece))
 
 
+_FRAGMENTS = [b"250", b"354", b"550", b"99", b"2500", b"-", b" ", b"\r\n", b"\n", b"\r", b"ok"]
+_STREAM = st.lists(st.sampled_from(_FRAGMENTS) | st.binary(max_size=3), max_size=30).map(b"".join)
+
+
+def read(pieces: list[bytes]) -> tuple[list[Reply], bool]:
+    """The replies that were whole before the first byte that is none, and whether one came."""
+    parser, found = ReplyParser(), list[Reply]()
+    try:
+        for piece in pieces:
+            found += parser.feed(piece)
+    except MalformedReply:
+        return found, True
+    return found, False
+
+
+@given(_STREAM, st.lists(st.integers(0, 120), max_size=12))
+def test_however_it_is_cut_it_is_as_good_or_as_bad(stream: bytes, cuts: list[int]) -> None:
+    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    pieces = [stream[start:end] for start, end in itertools.pairwise(places)]
+    by_byte, by_byte_malformed = read([bytes([each]) for each in stream])
+    found, malformed = read(pieces)
+    assert malformed is by_byte_malformed
+    # A segment that goes wrong takes what was whole in it along: that is in doubt, never invented.
+    assert found == by_byte[: len(found)]
+    assert malformed or found == by_byte
+
+
 _LINE = st.tuples(st.integers(100, 999), st.text(st.characters(codec="ascii"), max_size=20))
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from presets.reply import Reply
-from relay.spool.model import AdoptedDevice, Block, BlockedBy, PausedAccount, RefusedDevice
+from relay.spool.model import (
+    AccountPace,
+    AdoptedDevice,
+    Block,
+    BlockedBy,
+    PausedAccount,
+    RefusedDevice,
+)
 from relay.spool.sqlite import SqliteSpool, open_spool
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -67,7 +74,11 @@ async def test_settings_are_remembered_and_forgotten(spool: SqliteSpool) -> None
     assert await spool.ledger.setting("learning_until") is None
 
 
-async def test_the_pace_of_an_account_is_kept(spool: SqliteSpool) -> None:
-    assert await spool.ledger.pace("h", "u", None) is None
-    await spool.ledger.pace("h", "u", NOW)
-    assert await spool.ledger.pace("h", "u", None) == NOW
+async def test_what_was_learned_of_an_account_is_kept_beside_its_pause(spool: SqliteSpool) -> None:
+    assert await spool.ledger.paces() == ()
+    await spool.ledger.learn("h", "u", "{}")
+    await spool.ledger.pause(PausedAccount("h", "u", NOW, None, 1, "x", None, None))
+    await spool.ledger.resume("h", "u")
+    assert await spool.ledger.paces() == (AccountPace("h", "u", None, "{}"),)
+    await spool.ledger.learn("h", "u", None)
+    assert await spool.ledger.paces() == ()

@@ -6,17 +6,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from relay.envelope import Envelope, Recipient
-from relay.spool.errors import SpoolDamaged, SpoolTooNew
+from relay.spool.errors import SpoolDamaged, SpoolError, SpoolTooNew
 from relay.spool.ids import IdSource, id_number, id_text
 from relay.spool.lock import SpoolInUse
 from relay.spool.model import NewMessage, Outcome, Placement, State
 from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.sqlite.opening import set_pragma
 from relay.spool.sqlite.sql import migrations
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -54,6 +56,13 @@ async def test_every_commit_is_synced(tmp_path: Path) -> None:
         }
     finally:
         await spool.close()
+
+
+def test_settings_that_do_not_hold_are_refused(tmp_path: Path) -> None:
+    # A store that cannot keep a log of its own takes no part in any promise.
+    connection = sqlite3.connect(":memory:")
+    with closing(connection), pytest.raises(SpoolError, match="journal_mode=memory"):
+        set_pragma(connection, "journal_mode", "WAL", "wal")
 
 
 async def test_a_second_instance_is_kept_out_and_told_who_holds_it(tmp_path: Path) -> None:
