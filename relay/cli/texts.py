@@ -28,8 +28,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the spool {path} has schema {found} and this version knows up to {known}; install the newer relay that made it",
     ),
     "spool.damaged": (
-        "de spool is niet te gebruiken: {reason}; zet een reservekopie terug, of zet {path} opzij en begin leeg",
-        "the spool cannot be used: {reason}; restore a backup, or move {path} aside and start empty",
+        "de spool is niet te gebruiken: {reason}; zet een reservekopie terug met relay spool restore, of zet {path} opzij en begin leeg",
+        "the spool cannot be used: {reason}; put a backup back with relay spool restore, or move {path} aside and start empty",
     ),
     "spool.permission": (
         "geen toegang: {reason}; start als de gebruiker van de dienst, of geef die rechten op de map van {path}",
@@ -128,8 +128,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "show.running": ("bezig", "running"),
     "cure.adopt": (
-        "smarthost {smarthost} weigerde {sender} als afzender. Als {address} kan de mail weg; antwoorden gaan dan naar {sender}. Voor dit bericht, alles wat net zo wacht, en latere mail:",
-        "smarthost {smarthost} refused {sender} as the sender. As {address} the mail can leave; replies will go to {sender}. For this message, all that waits likewise, and later mail:",
+        "smarthost {smarthost} weigerde {sender} als afzender. Als {address} kan de mail weg; antwoorden gaan dan nog naar de oorspronkelijke afzender. Voor dit bericht, alles wat net zo wacht, en latere mail:",
+        "smarthost {smarthost} refused {sender} as the sender. As {address} the mail can leave; replies will still go to the original sender. For this message, all that waits likewise, and later mail:",
     ),
     "cure.config": ("of voorgoed in relay.toml:", "or for good in relay.toml:"),
     "cure.release": (
@@ -346,6 +346,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "status.disk-full": (
         "de schijf is vol ({detail}): er wordt geen mail aangenomen of bezorgd; maak ruimte vrij, dan gaat alles vanzelf verder",
         "the disk is full ({detail}): no mail is taken or delivered; free some space, and all goes on by itself",
+    ),
+    "status.spool-log": (
+        "het log van de spool is {bytes} bytes: een ander programma leest de spool al lang en houdt hem vast; beëindig dat",
+        "the spool's log has {bytes} bytes: another program has been reading the spool for long; end that",
     ),
     "status.spool-damaged": (
         "de spool was beschadigd en is hersteld; wat niet te lezen was staat in het log en de oude in {path}: bewaar of wis die",

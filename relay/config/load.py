@@ -75,9 +75,7 @@ def sandbox(environ: Mapping[str, str]) -> Config:
     )
 
 
-def load(
-    path: Path, environ: Mapping[str, str] | None = None, *, secrets: bool = True
-) -> Config:
+def load(path: Path, environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> Config:
     """The configuration in `path`, with `warnings`. Reads files, and touches nothing else.
 
     Relative paths in it start at its own directory. Without `secrets` one that cannot be used is

@@ -35,8 +35,9 @@ def resolve_server(
 ) -> Server:
     """The server by the file's keys, the preset's endpoint where they are silent."""
     endpoint = _endpoint(table, preset, path, build)
-    host = table.host or _named_host(table, endpoint) or (endpoint.host if endpoint else "")
-    if endpoint is not None and endpoint.blanks and host == endpoint.host:
+    named = table.host or _named_host(table, endpoint) or (endpoint.host if endpoint else "")
+    host = named.lower()  # two spellings are one account (RFC 4343)
+    if endpoint is not None and endpoint.blanks and named == endpoint.host:
         build.problems.error(
             (*path, "host"),
             f"ontbreekt: bij deze provider is het {endpoint.host!r}; vul het deel tussen < > in, uw provider noemt het",

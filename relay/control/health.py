@@ -17,6 +17,7 @@ from relay.spool.errors import SpoolError, disk_cause
 from relay.spool.model import BlockedBy, History, Lane, PausedAccount, Totals
 from relay.spool.protocol import Spool
 from relay.spool.sqlite.aside import damaged_files
+from relay.spool.sqlite.opening import LOG_KEPT_BYTES, log_bytes
 
 OLDEST_WAIT = timedelta(hours=1)
 """How long the oldest message may wait before it is a problem."""
@@ -51,7 +52,11 @@ async def health(spool: Spool, config: Config, now: datetime) -> Document:
             *await asyncio.to_thread(_dkim_problems, config),
         ],
         # Nobody has to act: what exceeds a limit waits, and nothing is lost.
-        "warnings": [*_quota_blocks(config, lanes, now), *quota_warnings(accounts)],
+        "warnings": [
+            *_large_log(config),
+            *_quota_blocks(config, lanes, now),
+            *quota_warnings(accounts),
+        ],
     }
 
 
@@ -177,6 +182,13 @@ def _damaged(config: Config) -> list[Document]:
     path = config.spool.path
     found = [] if path is None else damaged_files(path)
     return [{"id": "spool-damaged", "path": str(each)} for each in found]
+
+
+def _large_log(config: Config) -> list[Document]:
+    """Another program has been reading the spool for so long that its log cannot be written back."""
+    path = config.spool.path
+    size_bytes = 0 if path is None else log_bytes(path)
+    return [{"id": "spool-log", "bytes": size_bytes}] if size_bytes > LOG_KEPT_BYTES else []
 
 
 def _disk_problems(free_bytes: int | None, reserve_bytes: int) -> list[Document]:

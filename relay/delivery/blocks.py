@@ -94,8 +94,12 @@ class Blocks:
         account = self._paused.get(smarthost.account) if smarthost.account else None
         if account is None or account.until is None:
             return account
-        # What began later than now began before the clock was set back: its time is over.
-        return account if account.at <= self._clock() < account.until else None
+        now = self._clock()
+        if now < account.at:
+            # The clock was set back: its time begins anew, as too early a try may lock the account.
+            account = replace(account, at=now, until=now + (account.until - account.at))
+            self._paused[account.host, account.username] = account
+        return account if account.until is None or now < account.until else None
 
     def blocked(self, smarthost: Smarthost) -> Block | None:
         """What stands in the way now; None also when its time is over and a try is due."""

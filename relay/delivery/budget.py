@@ -162,11 +162,15 @@ class Account:
                 del self.learned[kind]
                 self.unsaved = True
 
-    def lesson(self, kind: Kind, passed: int) -> None:
-        """A refusal: lower a limit, `passed` being what had gone through before it."""
+    def lesson(self, kind: Kind, passed: int, *, kept: bool = False) -> None:
+        """A refusal: lower a limit, `passed` being what had gone through before it.
+
+        `kept`: it came although the limit in force was kept, so a lesson of this moment, which may
+        have been the first of several, was not enough.
+        """
         now, limit = self.clock(), self.limits().of(kind)
         last = self.learned.get(kind)
-        if last is not None and now - last.at < _BETWEEN_LESSONS[kind]:
+        if last is not None and not kept and now - last.at < _BETWEEN_LESSONS[kind]:
             return
         exact = kind in (Kind.CONNECTIONS, Kind.TRANSACTION)
         confirmed = (

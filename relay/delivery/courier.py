@@ -240,32 +240,32 @@ class Courier:
         return self.faults[message] >= _POISON_FAULTS
 
     async def _settle(self, run: _Run) -> None:
-        """Record an attempt and tell of it, also when cancelled, unless the disk does not take it."""
-        settling = asyncio.ensure_future(self._record_and_tell(run))
-        try:
-            await asyncio.shield(settling)
-        except asyncio.CancelledError:
-            await asyncio.wait([settling], timeout=_LAST_RECORD_SECONDS)
-            settling.cancel()
-            await asyncio.gather(settling, return_exceptions=True)
-            raise
-
-    async def _record_and_tell(self, run: _Run) -> None:
-        """Record an attempt, and let a client that waits for it know."""
+        """Record an attempt, and let a client that waits for it know; cancelled, it does so still,
+        unless the disk does not take it."""
         attempted, settlement = self._settlement(run)
         handover = self.waiters.hand_over(attempted, settlement, run.smarthost)
+        recording = asyncio.ensure_future(self._record(handover))
+        cancelled: asyncio.CancelledError | None = None
         try:
-            settled = await self._record(handover)
+            settled = await asyncio.shield(recording)
+        except asyncio.CancelledError as error:
+            cancelled = error
+            settled = await _at_last(recording)
         except BaseException:
             handover.failed()
             raise
         settlement = handover.settlement
-        handover.recorded(settled)
+        if cancelled is None or settled:
+            handover.recorded(settled)
+        else:
+            handover.failed()
         if settled:
             lanes = {each.lane for message, _ in settlement.dsns for each in message.placements}
             lanes |= {each.lane for each in settlement.results if each.lane is not None}
             self.wake(lanes - {run.claim.lane})
             tell(attempted, settlement, run.smarthost, self.config.language)
+        if cancelled is not None:
+            raise cancelled
 
     async def _record(self, handover: Handover) -> bool:
         """While the disk refuses, only the record is tried again, not the mail, and no other
@@ -305,6 +305,14 @@ class Courier:
             settlement = settle_attempt(attempted, None, reporter, self.config, self.chance())
         usage = run.allowance.usage() if run.allowance is not None else None
         return attempted, replace(settlement, usage=usage)
+
+
+async def _at_last(recording: asyncio.Future[bool]) -> bool:
+    """Whether it is recorded within a moment; if not it is given up."""
+    await asyncio.wait([recording], timeout=_LAST_RECORD_SECONDS)
+    recording.cancel()
+    done = await asyncio.gather(recording, return_exceptions=True)
+    return done[0] is True
 
 
 def _original(claim: Claim, loaded: Loaded) -> Original:

@@ -70,7 +70,8 @@ def learn(account: Account, trouble: Trouble, others: int) -> timedelta | None:
     now, cause, hint = account.clock(), trouble.cause, retry_hint(trouble.reply)
     wait = hint or (_HOUR if cause == "daily-quota" else MINUTE)
     if cause == TOO_MANY_CONNECTIONS:
-        account.lesson(Kind.CONNECTIONS, max(others, 1))
+        kept = others < account.limits().max_connections
+        account.lesson(Kind.CONNECTIONS, max(others, 1), kept=kept)
         return None if others > 0 else wait
     if cause == "rate-limit":
         account.lesson(Kind.PER_MINUTE, account.pace.recent(now) - 1)

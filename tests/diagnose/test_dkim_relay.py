@@ -182,6 +182,13 @@ async def test_a_key_that_cannot_be_read_here_is_not_called_missing(
     assert found["relay"]["record"] is None
 
 
+def test_a_key_file_that_is_gone_stops_no_examination(server: NameServer, config: Path) -> None:
+    publish(server, NAME, RECORD)
+    Path(load(config, {}).dkim[0].key.name).unlink()
+    found = document(server, "dkim", "mijnbakkerij.nl", "--config", str(config), code=3)
+    assert found["relay"]["state"] == "unreadable"
+
+
 # `diagnose sender`: the relay's own signature makes own-domain mail pass DMARC.
 
 

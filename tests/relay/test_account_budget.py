@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from presets.reply import Reply
 from presets.verdict import Phase
 from relay.config.model import Config, Smarthost, Spool
+from relay.delivery.blocks import Trouble
 from relay.delivery.budget import Account, Budget
 from relay.delivery.learned import (
     Kind,
@@ -27,10 +28,11 @@ from relay.delivery.learned import (
 )
 from relay.delivery.outcome import Fate, Judgement
 from relay.delivery.pacing import MINUTE, Pace
+from relay.delivery.tools import learn
 from relay.delivery.usage import Allowance
 from relay.delivery.window import DAY, minute_of
 from relay.smarthost.transaction import Transcript
-from relay.spool.model import AccountPace, Outcome, Usage, UsedMinute
+from relay.spool.model import AccountPace, BlockedBy, Outcome, Usage, UsedMinute
 from relay.spool.protocol import Ledger
 
 START = datetime(2026, 11, 2, 9, 0, 17, tzinfo=UTC)
@@ -367,6 +369,16 @@ def test_refusals_of_one_moment_are_one_lesson() -> None:
     clock.now += MINUTE
     account.lesson(Kind.PER_MINUTE, 1)
     assert account.limits().messages_per_minute == 10
+
+
+def test_connections_go_down_until_the_server_takes_what_comes() -> None:
+    _, account = office_account(max_connections=6)
+    refused = Trouble(BlockedBy.QUOTA, "too-many-connections", Reply(432, "4.3.2", "too many"), "")
+    found = []
+    for others in (5, 5, 4, 4, 3):  # the refusal of one more, and then that of each that is left
+        assert learn(account, refused, others) is None
+        found.append(account.limits().max_connections)
+    assert found == [5, 5, 4, 4, 3]
 
 
 def test_a_learned_limit_of_a_day_is_tried_hourly_and_forgotten_when_more_passes() -> None:

@@ -238,7 +238,7 @@ def test_a_damaged_spool_is_told(shop: Shop) -> None:
     for arguments in (("queue", "list"), ("serve",)):
         result = shop.run(*arguments, "--json")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "restore a backup" in result.stderr
+        assert "relay spool restore" in result.stderr
     assert shop.json("status", code=1)["problems"][1]["id"] == "spool-failing"
     found = shop.json("check", code=1)
     assert severity(found, "spool") == "error"

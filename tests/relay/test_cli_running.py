@@ -76,7 +76,8 @@ def test_a_key_that_is_gone_is_told_and_stops_no_command(tmp_path: Path) -> None
         process.send("info@b.nl", ["een@example.net"], CONTENT)
         key.unlink()
         status = process.run("status", "--json")
-        assert (status.code, [each["id"] for each in status.json["problems"]]) == (1, ["dkim-key"])
+        assert status.code == 1
+        assert "dkim-key" in [each["id"] for each in status.json["problems"]]
         assert process.run("queue", "retry", "--all").code == 0
         assert process.run("why", "127.0.0.1", "info@b.nl").code == 0
         for command in ("reload", "check"):

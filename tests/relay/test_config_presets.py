@@ -38,6 +38,11 @@ def test_the_ziggo_preset_fills_in_server_and_login(tmp_path: Path) -> None:
     assert warnings == []
 
 
+def test_a_server_in_capitals_is_the_same_account(tmp_path: Path) -> None:
+    host, _ = smarthost(tmp_path, f'host = "SMTP.Ziggo.NL"\n{LOGIN}')
+    assert host.account == ("smtp.ziggo.nl", "bakker@mijnbakkerij.nl")
+
+
 def test_a_port_alone_takes_its_tls_from_the_preset(tmp_path: Path) -> None:
     host, _ = smarthost(tmp_path, f'preset = "ziggo"\nport = 465\n{LOGIN}')
     assert (host.port, host.tls) == (465, TlsMode.IMPLICIT)

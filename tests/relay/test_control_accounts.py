@@ -30,6 +30,10 @@ username = "{USER}"
 [smarthost.oauth2]
 client_id = "11111111-2222-3333-4444-555555555555"
 """
+APP = """flow = "client-credentials"
+tenant = "bakery"
+client_secret = { file = "isp.secret" }
+"""
 GRANT = Grant("refresh-1", "access-1", NOON + timedelta(hours=1), NOON, NOON, ("SMTP.Send",))
 ACCOUNT = ("smtp.office365.com", USER)
 
@@ -149,13 +153,35 @@ async def test_a_lost_consent_is_needed_again_with_its_steps(
     assert USER in " ".join(account["steps"]) or "m365" in " ".join(account["steps"])
 
 
+async def test_a_lost_consent_works_until_no_date(make_office: Callable[[str], Office]) -> None:
+    office = make_office(MICROSOFT)
+    await office.spool.vault.keep(*ACCOUNT, GRANT)
+    await office.pause("grant-revoked")
+    account = await office.account()
+    assert (account["works_until"], account["works_until_reason"]) == (None, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("flow", "word"),
+    [("", "mailbox that consented"), (APP, "New-ServicePrincipal")],
+    ids=["person", "app"],
+)
+async def test_a_refused_token_brings_no_advice_about_passwords(
+    make_office: Callable[[str], Office], flow: str, word: str
+) -> None:
+    office = make_office(MICROSOFT + flow)
+    await office.spool.vault.keep(*ACCOUNT, GRANT)
+    await office.pause("wrong-password", Reply(535, "5.7.8", "Error: authentication failed"))
+    explanation = (await office.account())["explanation"]
+    told = " ".join([explanation["meaning"], *explanation["steps"]])
+    assert word in told
+    assert "password" not in told
+
+
 async def test_a_refused_app_gets_the_lines_for_powershell(
     make_office: Callable[[str], Office],
 ) -> None:
-    office = make_office(
-        MICROSOFT + 'flow = "client-credentials"\ntenant = "bakery"\n'
-        'client_secret = { file = "isp.secret" }\n'
-    )
+    office = make_office(MICROSOFT + APP)
     reply = Reply(535, "5.7.3", "Authentication unsuccessful")
     await office.pause("login-refused", reply)
     steps = " ".join((await office.account())["steps"])

@@ -1,5 +1,7 @@
 """A login that the provider refuses: tried once, for all who use it, until somebody acts."""
 
+import asyncio
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from fakes.smarthost import Smarthost
 
 from relay.config.model import Route, TlsMode
 from relay.config.model import Smarthost as Entry
-from relay.spool.model import BlockedBy, State
+from relay.spool.model import BlockedBy, PausedAccount, State
 
 SENDER = "info@bakkerij.nl"
 ROUTES = (Route(recipient="*@twee.net", smarthosts=("two",)),)
@@ -101,6 +103,48 @@ async def test_it_is_tried_after_a_quarter_and_an_hour_and_then_no_more(
             assert logins(fake) == 3
 
 
+async def test_a_clock_that_is_set_back_is_no_reason_to_try_earlier(
+    tmp_path: Path, authority: Authority, two: Any
+) -> None:
+    with Smarthost(behaviour(authority)) as fake:
+        async with Rig(tmp_path, two(fake), routes=ROUTES) as rig:
+            await refused(rig)
+            rig.advance(hours=-3)
+            assert rig.dispatcher.blocked_names() == {"isp", "two"}
+            await rig.accept(SENDER, ["new@een.net"])
+            rig.advance(minutes=14)
+            assert rig.dispatcher.blocked_names() == {"isp", "two"}
+            rig.advance(minutes=2)
+            await rig.event("paused", 2, by="account")
+            await rig.settled()
+            assert logins(fake) == 2
+
+
+async def test_a_look_at_the_secrets_while_one_is_marked_ends_no_pause(
+    tmp_path: Path, authority: Authority, two: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Smarthost(behaviour(authority)) as fake:
+        async with Rig(tmp_path, two(fake), routes=ROUTES) as rig:
+            blocks, looked = rig.dispatcher.blocks, threading.Event()
+            mark, first = blocks._mark, iter([True])
+
+            def slowly(smarthost: Entry) -> str | None:
+                if next(first, False):
+                    looked.wait(10)
+                return mark(smarthost)
+
+            monkeypatch.setattr(blocks, "_mark", slowly)
+            await rig.accept(SENDER, ["r@een.net"])
+            while not rig.dispatcher.blocked_names():
+                await asyncio.sleep(0)
+            changed = await blocks.forget_changed_secrets()
+            looked.set()
+            assert not changed
+            await rig.event("paused", by="account")
+            await rig.settled()
+            assert logins(fake) == 1
+
+
 async def test_a_login_that_is_refused_for_now_is_tried_each_hour_without_end(
     tmp_path: Path, authority: Authority, secret: Path
 ) -> None:
@@ -159,6 +203,42 @@ async def test_another_secret_ends_it_for_all(
             assert await rig.spool.ledger.paused() == ()
             lanes = await rig.spool.ledger.lanes()
             assert [lane.block for lane in lanes.values()] == [None, None]
+
+
+async def test_entries_with_secrets_of_their_own_are_one_account_all_the_same(
+    tmp_path: Path, authority: Authority, secret: Path
+) -> None:
+    """The secret of one entry is no change of the other's."""
+    other = tmp_path / "two.secret"
+    with Smarthost(behaviour(authority)) as fake:
+        entries = [entry(fake, authority, secret), entry(fake, authority, other, "two")]
+        other.write_text("ook verkeerd\n")
+        async with Rig(tmp_path, entries, routes=ROUTES) as rig:
+            await refused(rig)
+            for _ in range(3):
+                assert not await rig.dispatcher.blocks.forget_changed_secrets()
+            await rig.settled()
+            assert logins(fake) == 1
+            other.write_text("geheim\n")
+            assert await rig.dispatcher.blocks.forget_changed_secrets()
+
+
+async def test_a_pause_that_the_ledger_does_not_know_yet_is_not_forgotten(
+    tmp_path: Path, authority: Authority, two: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `relay queue retry` comes at that moment."""
+    with Smarthost(behaviour(authority)) as fake:
+        async with Rig(tmp_path, two(fake), routes=ROUTES) as rig:
+            keep = rig.spool.ledger.pause
+
+            async def pause(account: PausedAccount) -> None:
+                await rig.dispatcher.try_now()
+                await keep(account)
+
+            monkeypatch.setattr(rig.spool.ledger, "pause", pause)
+            await refused(rig)
+            assert logins(fake) == 1
+            assert len(rig.events.named("alert", cause="account-paused")) == 1
 
 
 async def test_a_secret_changed_while_it_was_stopped_ends_it(

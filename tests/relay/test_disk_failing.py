@@ -202,6 +202,8 @@ def test_a_long_reader_lets_the_log_grow_and_then_it_shrinks(sound: RelayProcess
         for number in range(8):
             assert send(relay, f"klant{number}@example.net", large).startswith("250")
         assert wal.stat().st_size > 64_000_000
+        status = relay.run("status", "--json").json
+        assert "spool-log" in {each["id"] for each in status["warnings"]}
     for number in range(2):
         assert send(relay, f"daarna{number}@example.net", large).startswith("250")
     assert wal.stat().st_size <= 64_000_000

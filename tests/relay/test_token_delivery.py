@@ -21,11 +21,13 @@ from fakes.token_login import (
     token_requests,
 )
 
+from presets.verdict import Scope
 from relay.account.login_test import LoginTest
 from relay.config.model import Route
 from relay.config.model import Smarthost as Entry
 from relay.config.secret import SecretRef
 from relay.delivery.blocks import BY_OPERATOR, Trouble
+from relay.smarthost.tokens import NoToken
 from relay.spool.model import BlockedBy, PausedAccount, State
 
 SENDER = "boekhouding@bakkerij.example"
@@ -225,6 +227,53 @@ async def test_refusals_at_the_same_moment_count_once(office: Office) -> None:
         (account,) = await office.spool.ledger.paused()
         assert account.refusals == 1
         assert len(office.events.named("alert")) == 1
+
+
+async def test_a_refusal_that_a_test_and_the_refresh_ahead_hear_counts_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with office:
+        why = NoToken(Scope.ACCOUNT, "grant-revoked", "revoked")
+        tasks = []
+
+        async def joined(smarthost: Entry, *_: object) -> LoginTest:
+            tasks.append(asyncio.ensure_future(office.dispatcher._token_refused(smarthost, why)))
+            await asyncio.sleep(0)
+            return LoginTest(scope=why.scope, cause=why.cause, detail=why.detail)
+
+        monkeypatch.setattr("relay.delivery.dispatcher.try_login", joined)
+        await office.test()
+        await asyncio.gather(*tasks)
+        (account,) = await office.spool.ledger.paused()
+        assert account.refusals == 1
+        assert len(office.events.named("alert", cause="account-paused")) == 1
+
+
+async def test_who_hears_of_a_pause_finds_it_in_the_ledger(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`relay status` reads it there."""
+    async with office:
+        keep, written = office.spool.ledger.pause, asyncio.Event()
+
+        async def slowly(account: PausedAccount) -> None:
+            await written.wait()
+            await keep(account)
+
+        monkeypatch.setattr(office.spool.ledger, "pause", slowly)
+        why = NoToken(Scope.ACCOUNT, "grant-revoked", "revoked")
+        refusing = asyncio.ensure_future(
+            office.dispatcher._token_refused(office.config.smarthosts[0], why)
+        )
+        while office.dispatcher.blocks.paused(office.config.smarthosts[0]) is None:
+            await asyncio.sleep(0)
+        testing = asyncio.ensure_future(office.test())
+        await asyncio.sleep(0)
+        assert not testing.done()
+        written.set()
+        assert isinstance(await testing, PausedAccount)
+        assert len(await office.spool.ledger.paused()) == 1
+        await refusing
 
 
 async def test_who_resumes_it_meanwhile_is_not_overruled(office: Office) -> None:

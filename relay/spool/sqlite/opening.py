@@ -13,8 +13,10 @@ from relay.spool.sqlite.sql import migrations
 CHECK_SECONDS = 3.0
 """For a look at the whole file at a start: half a gigabyte or more from a usual disk."""
 
+LOG_KEPT_BYTES = 64_000_000
+"""What is left of a write-ahead log that grew, once it has been written back."""
+
 _PAGES_BETWEEN_CHECKPOINTS = 4000  # of 4 kB: 16 MB of WAL
-_WAL_KEPT_BYTES = 64_000_000
 _BUSY_SECONDS = 2.0  # with what waits in line before it, a client hears 451 within five
 
 
@@ -38,7 +40,7 @@ def connect(path: Path, *, make: bool = True) -> sqlite3.Connection:
         # FULL syncs the WAL at each commit; NORMAL could lose the last ones when power fails.
         set_pragma(connection, "synchronous", "FULL", 2)
         set_pragma(connection, "wal_autocheckpoint", _PAGES_BETWEEN_CHECKPOINTS)
-        set_pragma(connection, "journal_size_limit", _WAL_KEPT_BYTES)
+        set_pragma(connection, "journal_size_limit", LOG_KEPT_BYTES)
     except BaseException:
         connection.close()
         raise
@@ -53,6 +55,14 @@ def set_pragma(
     found = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
     if found != (value if read is None else read):
         raise SpoolError(f"SQLite keeps {pragma}={found} instead of {value}")
+
+
+def log_bytes(spool: Path) -> int:
+    """The size of the write-ahead log."""
+    try:
+        return spool.with_name(f"{spool.name}-wal").stat().st_size
+    except OSError:
+        return 0
 
 
 def migrate(connection: sqlite3.Connection) -> None:
