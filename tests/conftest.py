@@ -9,20 +9,43 @@ instead of a hundred (4,000 instead of 400 for the slow ones of TOML):
 """
 
 import os
-from collections.abc import Generator
-from typing import Any
 
 import pytest
 from fakes import peers
 from fakes.canary import holds_any_canary
 from fakes.certificates import Authority
 
-_leaks = pytest.StashKey[list[str]]()
+
+class Watch:
+    """Sees every report of the run, those of other processes too: what was skipped for lack of a
+    peer, and where a secret of a test (they begin with CANARY) was logged or printed."""
+
+    def __init__(self) -> None:
+        self._skipped = 0
+        self._leaks: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and any(name == peers.SKIPPED for name, _ in report.user_properties):
+            self._skipped += 1
+        if any(holds_any_canary(text) for _, text in report.sections):
+            self._leaks.append(f"{report.nodeid} ({report.when})")
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._leaks and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for test in self._leaks:
+            terminalreporter.write_line(
+                f"a secret in what was logged or printed by {test}", red=True
+            )
+        terminalreporter.write_line(f"peer tests skipped: {self._skipped}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*peers): talks to programs of other makers")
-    config.stash[_leaks] = []
+    if not hasattr(config, "workerinput"):  # of xdist: one process among several
+        config.pluginmanager.register(Watch())
     if os.environ.get("FUZZ") == "long":
         from hypothesis import settings
 
@@ -30,33 +53,11 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("long")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
-    """A secret of a test (they begin with CANARY) in what it logged or printed is a failure."""
-    report = yield
-    if any(holds_any_canary(text) for _, text in report.sections):
-        item.config.stash[_leaks].append(f"{item.nodeid} ({report.when})")
-    return report
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if session.config.stash[_leaks] and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         reason = peers.missing(marker.args)
         if reason is not None:
-            peers.skip_or_fail(item.nodeid, reason)
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    for test in config.stash[_leaks]:
-        terminalreporter.write_line(f"a secret in what was logged or printed by {test}", red=True)
-    terminalreporter.write_line(f"peer tests skipped: {len(peers.skipped)}")
+            peers.skip_or_fail(item, reason)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ CASES = list(spf_suite.cases(FILE)) if FILE else []
 def test_the_suite_is_here_and_whole(request: pytest.FixtureRequest) -> None:
     if FILE is None:
         reason = f"{spf_suite.FILE} is in neither ../shared/spf nor the directory SPF_SUITE"
-        skip_or_fail(request.node.nodeid, reason)
+        skip_or_fail(request.node, reason)
     assert len(CASES) == 203
     assert sum(case.explanation is not None for case in CASES) == 22
     assert sum(len(case.results) > 1 for case in CASES) == 6

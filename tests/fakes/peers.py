@@ -24,8 +24,9 @@ _PEERS = {
 }
 _FOLDERS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 
-skipped: list[str] = []
-"""The ids of the tests that were skipped because a peer is missing, for the summary."""
+
+SKIPPED = "peer missing"
+"""The property of a test that was skipped for that reason, for the summary of the run."""
 
 
 def needs(*peers: str) -> pytest.MarkDecorator:
@@ -65,11 +66,11 @@ def missing(peers: tuple[str, ...]) -> str | None:
     return None
 
 
-def skip_or_fail(test: str, reason: str) -> None:
+def skip_or_fail(test: pytest.Item, reason: str) -> None:
     """Skips the running test; where CI=true, fails it: CI installs every peer."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
-    skipped.append(test)
+    test.user_properties.append((SKIPPED, reason))
     pytest.skip(reason)
 
 

@@ -13,7 +13,6 @@ from fakes.smarthost import Smarthost
 @pytest.fixture
 def without_peers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(peers, "_FOLDERS", str(tmp_path))
-    monkeypatch.setattr(peers, "skipped", [])
     monkeypatch.delenv("CI", raising=False)
 
 
@@ -25,18 +24,23 @@ def test_the_reason_names_each_package() -> None:
 
 
 @pytest.mark.usefixtures("without_peers")
-def test_a_test_whose_peer_is_missing_is_skipped_and_counted() -> None:
+def test_a_test_whose_peer_is_missing_is_skipped_and_counted(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request.node, "user_properties", [])
     with pytest.raises(pytest.skip.Exception, match="apt-get install swaks"):
-        peers.skip_or_fail("a test", peers.missing(("swaks",)) or "")
-    assert peers.skipped == ["a test"]
+        peers.skip_or_fail(request.node, peers.missing(("swaks",)) or "")
+    assert [name for name, _ in request.node.user_properties] == [peers.SKIPPED]
 
 
 @pytest.mark.usefixtures("without_peers")
-def test_in_ci_a_missing_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_ci_a_missing_peer_is_a_failure(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="apt-get install swaks"):
-        peers.skip_or_fail("a test", peers.missing(("swaks",)) or "")
-    assert peers.skipped == []
+        peers.skip_or_fail(request.node, peers.missing(("swaks",)) or "")
+    assert request.node.user_properties == []
 
 
 def test_a_program_that_is_there_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

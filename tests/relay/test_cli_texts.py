@@ -72,7 +72,8 @@ def test_every_help_has_an_example(path: tuple[str, ...]) -> None:
     [
         each
         for each in ALL
-        if each[-1:] not in ((), ("queue",), ("client",), ("account",), ("dkim",), ("sender",), ("spool",))
+        if each[-1:]
+        not in ((), ("queue",), ("client",), ("account",), ("dkim",), ("sender",), ("spool",))
     ],
     ids=" ".join,
 )
