@@ -46,5 +46,5 @@ def test_the_readme_has_its_two_commands_on_one_line_each() -> None:
     commands = [line for line in README.splitlines() if "python3 -m venv .venv" in line]
     assert [command.rsplit(" && ", 1)[1] for command in commands] == [
         ".venv/bin/relay serve",
-        ".venv/bin/python -m pytest",
+        ".venv/bin/python -m pytest -n 2 --dist loadfile",
     ]

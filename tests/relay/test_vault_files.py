@@ -237,7 +237,9 @@ def test_nothing_readable_is_on_disk(path: Path, secret: SecretRef) -> None:
     assert not tokens_file(path).exists()
 
 
-@pytest.mark.parametrize("other", ["boter en brood", Fernet.generate_key().decode()])
+@pytest.mark.parametrize(
+    "other", ["boter en brood", Fernet.generate_key().decode()], ids=["words", "key"]
+)
 def test_another_key_is_told_as_such_and_a_new_login_cures_it(
     path: Path, secret: SecretRef, other: str, tmp_path: Path
 ) -> None:
