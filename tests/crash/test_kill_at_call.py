@@ -141,6 +141,7 @@ async def test_nothing_that_was_done_is_lost(
         if ended == 0:
             break  # it has fewer calls than this
         kills += 1
+    print(f"{scenario}: {kills} kills at a {call}")
     assert kills >= 5
 
 
@@ -166,6 +167,7 @@ async def test_an_upgrade_that_is_killed_loses_none_of_a_thousand(
             assert len(await after.queue.claim("isp", 2000)) == len(ids)
         finally:
             await after.close()
+    print(f"{scenario}: {kills} kills at a {call}")
     assert kills >= 5
 
 
