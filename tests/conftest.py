@@ -9,6 +9,8 @@ instead of a hundred (4,000 instead of 400 for the slow ones of TOML):
 """
 
 import os
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 from fakes import peers
@@ -51,6 +53,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
         settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
         settings.load_profile("long")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """What a hostile peer made a test log may hold lone surrogates, which no process can pass on."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_MOST_SIZE_DIGITS = 18  # what the spool can keep; RFC 1870 section 4 allows 20
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -23,7 +25,6 @@ def parse_capabilities(lines: Iterable[str]) -> Capabilities:
     for line in lines:
         keyword, _, parameter = line.strip().partition(" ")
         found[keyword.upper()] = parameter.strip()
-    size = found.get("SIZE", "")
     return Capabilities(
         pipelining="PIPELINING" in found,
         eight_bit="8BITMIME" in found,
@@ -31,6 +32,11 @@ def parse_capabilities(lines: Iterable[str]) -> Capabilities:
         dsn="DSN" in found,
         chunking="CHUNKING" in found,
         size="SIZE" in found,
-        # RFC 1870 section 4: 0 means that there is no fixed limit.
-        size_bytes=int(size) if size.isascii() and size.isdigit() and int(size) else None,
+        size_bytes=_limit(found.get("SIZE", "")),
     )
+
+
+def _limit(size: str) -> int | None:
+    """RFC 1870 section 4: 0 means that there is no fixed limit; nor is one that no mail reaches."""
+    digits = size.lstrip("0") if size.isascii() and size.isdigit() else ""
+    return int(digits) if 0 < len(digits) <= _MOST_SIZE_DIGITS else None

@@ -1,5 +1,6 @@
 """The lock that keeps a second instance off a spool; it dies with its process."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -35,9 +36,11 @@ class SpoolLock:
             pid = _read_pid(file)
             file.close()
             raise SpoolInUse(self.path, pid) from None
-        file.truncate(0)
-        file.write(b"%d\n" % os.getpid())
         self._file = file
+        pid = b"%d\n" % os.getpid()
+        with contextlib.suppress(OSError):  # only told to who comes second; a disk may be full
+            file.write(pid)
+            file.truncate(len(pid))
 
     def release(self) -> None:
         """Give the lock back; does nothing if it is not held."""

@@ -122,3 +122,15 @@ def test_with_room_again_delivery_goes_on_without_a_restart(
         assert (disk.path / "spool.db.ballast").exists()
         assert problems(relay) == set()
         assert len(smarthost.accepted) == 6
+
+
+def test_a_start_on_a_full_disk_uses_the_ballast(disk: SmallDisk, tmp_path: Path) -> None:
+    with Smarthost() as smarthost, relay_on(disk, tmp_path, smarthost) as relay:
+        relay.kill9()
+        # Somebody was killed while it made the ballast anew: that room is no longer lost.
+        (disk.path / "spool.db.ballast.new").write_bytes(bytes(3_000_000))
+        disk.fill()
+        relay.start()
+        assert not (disk.path / "spool.db.ballast.new").exists()
+        relay.send(SENDER, ["na@example.net"], CONTENT)
+        relay.wait_for_event("delivered")

@@ -203,6 +203,10 @@ def test_rcpt_asks_for_reports_where_they_are_offered(
          Capabilities(pipelining=True, size=True, size_bytes=100, eight_bit=True, dsn=True)),
         (["mx.test", "SIZE"], Capabilities(size=True)),
         (["mx.test", "SIZE 0"], Capabilities(size=True)),
+        # More than the spool can keep, and more digits than Python reads.
+        (["mx.test", "SIZE " + "9" * 20], Capabilities(size=True)),
+        (["mx.test", "SIZE " + "9" * 5000], Capabilities(size=True)),
+        (["mx.test", "SIZE " + "0" * 5000 + "7"], Capabilities(size=True, size_bytes=7)),
         (["mx.test", "SIZE x", "", "X-ODD y z"], Capabilities(size=True)),
         (["mx.test", "SMTPUTF8", "CHUNKING"], Capabilities(smtputf8=True, chunking=True)),
         ([], Capabilities()),

@@ -1,6 +1,7 @@
 """`relay spool backup|restore|check`: copies made while the relay is busy, and put back."""
 
 import shutil
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from fakes.script import Action, Behaviour
 from fakes.smarthost import Smarthost
 from fakes.stocked_spool import add_message
 
+from relay.spool.errors import SpoolBusy
 from relay.spool.sqlite import SqliteSpool, open_spool
 from relay.spool.sqlite.backup import back_up, examine, restore
 from relay.spool.vault import tokens_file
@@ -182,3 +184,22 @@ async def test_check_tells_sound_from_damaged(tmp_path: Path, relay: RelayProces
     assert found.json["verdict"] == "fail"
     assert found.json["faults"]
     assert "restart the relay" in found.err
+
+
+async def test_a_copy_is_not_believed_when_the_relay_starts_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The file of a stopped relay is read without locks: a start in between tears what is read.
+    path, copy = tmp_path / "spool.db", tmp_path / "copy.db"
+    await stock(path, 60)
+
+    def start_in_between(source: sqlite3.Connection, *_: object) -> Any:
+        with sqlite3.connect(path) as relay:
+            relay.execute("DELETE FROM body")
+        relay.close()  # writes the log back into the file
+        return source.execute("SELECT count(*) FROM body").fetchone()
+
+    monkeypatch.setattr("relay.spool.sqlite.backup._copy", start_in_between)
+    with pytest.raises(SpoolBusy, match="started meanwhile"):
+        back_up(path, copy)
+    assert not copy.exists()

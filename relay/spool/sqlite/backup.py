@@ -12,7 +12,7 @@ from relay.spool.errors import SpoolDamaged, SpoolTooNew
 from relay.spool.ids import id_text
 from relay.spool.lock import SpoolLock
 from relay.spool.sqlite import aside
-from relay.spool.sqlite.reader import open_unwritten
+from relay.spool.sqlite.reader import open_unwritten, unwritten_meanwhile
 from relay.spool.sqlite.sql import migrations, statements
 from relay.spool.sqlite.writer import spool_error
 from relay.spool.vault import give_to_owner, sync_directory
@@ -39,7 +39,7 @@ def back_up(spool: Path, to: Path) -> Contents:
     """
     _make(to)
     try:
-        with _spool_errors(), closing(open_unwritten(spool)) as source:
+        with _spool_errors(), unwritten_meanwhile(spool), closing(open_unwritten(spool)) as source:
             contents = _copy(source, to)
         _sync(to)
     except BaseException:
@@ -79,7 +79,7 @@ def examine(path: Path) -> tuple[str, ...]:
     Raises SpoolTooNew, and SpoolError where it cannot be read at all.
     """
     try:
-        with _spool_errors():
+        with _spool_errors(), unwritten_meanwhile(path):
             return tuple(_faults(path))
     except SpoolDamaged as error:
         return (str(error),)

@@ -30,6 +30,7 @@ class Ballast:
             return True
         part = self.path.with_name(f"{self.path.name}.new")
         try:
+            part.unlink(missing_ok=True)  # of one who was killed over it
             free = shutil.disk_usage(self.path.parent).free
             size = self._freed_bytes or min(free // _PART_OF_FREE, BALLAST_BYTES)
             if size < _LEAST_BYTES or free < 2 * size:
@@ -41,6 +42,12 @@ class Ballast:
                 part.unlink(missing_ok=True)
             return False
         return True
+
+    def free_if_full(self) -> None:
+        """Give the room back where there is next to none else: a start has to write too."""
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self.path.parent).free < _LEAST_BYTES:
+                self.free()
 
     def free(self) -> bool:
         """Give the room back; False if there was none to give."""

@@ -3,11 +3,13 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from relay.spool.errors import SpoolBusy, SpoolDamaged
 from relay.spool.sqlite.writer import spool_error
 
 T = TypeVar("T")
@@ -72,9 +74,34 @@ def open_unwritten(path: Path) -> sqlite3.Connection:
     """The file of a relay that does not run, opened so that not a byte of it or beside it changes.
 
     Raises sqlite3.Error. The lock is not taken: what is read may be older than what a relay that
-    starts meanwhile does.
+    starts meanwhile does, and torn where it writes into the file (see `unwritten_meanwhile`).
     """
     # Without a log of unfinished writes the file is whole, and SQLite need not make one.
-    whole = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    whole = "" if _has_log(path) else "&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode=ro{whole}"
     return sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=5)
+
+
+@contextmanager
+def unwritten_meanwhile(path: Path) -> Iterator[None]:
+    """Around reading by `open_unwritten` that takes long. Raises SpoolBusy: it was all for nothing,
+    as a relay has started and written into the file, which was read without any locks."""
+    before = None if _has_log(path) else _last_write(path)
+    torn: Exception | None = None
+    try:
+        yield
+    except (sqlite3.Error, SpoolDamaged) as error:
+        torn = error
+    if before is not None and _last_write(path) != before:
+        raise SpoolBusy("the relay has started meanwhile; do it again") from torn
+    if torn is not None:
+        raise torn
+
+
+def _has_log(path: Path) -> bool:
+    return path.with_name(f"{path.name}-wal").exists()
+
+
+def _last_write(path: Path) -> tuple[int, int, int]:
+    about = path.stat()
+    return about.st_ino, about.st_size, about.st_mtime_ns

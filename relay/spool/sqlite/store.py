@@ -96,7 +96,7 @@ def open_spool(
     With `secret_key` tokens are kept in the store, sealed, else in a file beside it. What is wrong
     with them is told by the vault, to who needs them. `serving` is for the service: the file is
     checked, for `CHECK_SECONDS` at most, and rebuilt where it is damaged (see `salvaged`), and
-    some room on the disk is kept aside.
+    some room on the disk is kept aside; where the disk is full, what was kept is used.
 
     On return all leases are void, attempts of a process that died are marked in doubt, and
     bodies that were never accepted are gone. Raises SpoolInUse, SpoolTooNew, SpoolDamaged, or
@@ -106,6 +106,8 @@ def open_spool(
     lock = SpoolLock(path.with_name(path.name + ".lock"))
     lock.acquire()
     try:
+        if serving:
+            Ballast(path).free_if_full()
         connection, salvaged = _open(path, clock(), serving=serving)
         try:
             spool = SqliteSpool(path, lock, connection, clock, secret_key)
