@@ -4,6 +4,7 @@ The bytes go to the spool as they come. In front of them go the Received field a
 program left out; after that nothing is ever re-serialised.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,12 @@ MOST_OWN_HOPS = 3
 HEADER_BYTES = 500_000
 """The header block must end within this; the spool keeps that much in one piece."""
 
+HEADER_LINES = 15_000
+AUTHOR_BYTES = 20_000
+"""Of all the fields that are read as addresses, at each attempt. Like the lines, far beyond what
+any program writes: reading more would keep the mail of others waiting."""
+
+_AUTHORS = re.compile(rb"^(?:from|sender|reply-to)[ \t]*:.*(?:\n[ \t].*)*", re.I | re.M)
 _FIELD_NAME_BYTES = 1000
 """No field has a longer name: RFC 5322 section 2.1.1 ends a line before."""
 
@@ -111,6 +118,7 @@ class Reception:
         if not complete and len(rest) < _FIELD_NAME_BYTES and b"\r\n" not in rest:
             # Nothing, or the beginning of one more field.
             raise Refused("header-too-big")
+        _refuse_excess(header)
         self._refuse_loops(header)
         arriving = self._arriving
         now = self._intake.clock()
@@ -198,6 +206,12 @@ class Reception:
         if self._intake.config.delivery.mode is DeliveryMode.HOLD:
             return HeldFor.TRIAL
         return None
+
+
+def _refuse_excess(header: bytes) -> None:
+    lines = header.count(b"\r\n")
+    if lines > HEADER_LINES or sum(map(len, _AUTHORS.findall(header))) > AUTHOR_BYTES:
+        raise Refused("header-too-big")
 
 
 def _paths(

@@ -37,10 +37,10 @@ class SpoolLock:
             file.close()
             raise SpoolInUse(self.path, pid) from None
         self._file = file
-        pid = b"%d\n" % os.getpid()
+        own_pid = b"%d\n" % os.getpid()
         with contextlib.suppress(OSError):  # only told to who comes second; a disk may be full
-            file.write(pid)
-            file.truncate(len(pid))
+            file.write(own_pid)
+            file.truncate(len(own_pid))
 
     def release(self) -> None:
         """Give the lock back; does nothing if it is not held."""

@@ -76,7 +76,7 @@ async def _queue_list(desk: Desk, request: Request) -> Document:
     query = request.query_params
     limit = query.get("limit", "100")
     return await desk.queue_list(
-        query.get("state"), int(limit) if limit.isdecimal() else 0, query.get("client")
+        query.get("state"), int(limit[:9]) if limit.isdecimal() else 0, query.get("client")
     )
 
 
@@ -232,6 +232,7 @@ async def _body(request: Request) -> dict[str, Any]:
             raise HTTPException(413)
     try:
         body = json.loads(text)
+        json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):

@@ -104,6 +104,18 @@ def test_our_own_origin_may(api: TestClient) -> None:
     assert ids(api) == []
 
 
+def test_half_a_character_is_no_text(api: TestClient) -> None:
+    body = rb'{"action": "delete", "ids": ["\ud800"]}'
+    headers = {**AUTH, "Content-Type": "application/json"}
+    answer = api.post("/api/v1/queue/actions", content=body, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_a_limit_of_more_digits_than_python_reads(api: TestClient) -> None:
+    answer = api.get("/api/v1/queue", params={"limit": "9" * 5000}, headers=AUTH)
+    assert answer.status_code == 400
+
+
 def test_healthz_needs_no_token(api: TestClient) -> None:
     answer = api.get("/healthz")
     assert (answer.status_code, answer.text) == (200, "ok\n")

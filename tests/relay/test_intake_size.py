@@ -136,6 +136,28 @@ def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
         assert len(listening.messages()) == 1
 
 
+@pytest.mark.parametrize(
+    "excess",
+    [
+        b"a:\r\n" * 15_001,
+        b"X: a\r\n" + b" b\r\n" * 15_000,
+        b"From: " + b"g:a@b;" * 4000 + b"\r\n",
+        b"From: a@b\r\nReply-To : a@b\r\nSENDER: a@b\r\n" * 700,
+    ],
+    ids=["fields", "folded lines", "one author", "many authors"],
+)
+def test_a_header_that_takes_long_to_read_is_refused(tmp_path: Path, excess: bytes) -> None:
+    # Every attempt would read it, on the loop that all mail shares: seconds for a message.
+    with Listening(tmp_path, client()) as listening, listening.greeted() as peer:
+        peer.mail()
+        assert peer.message(excess + MESSAGE) == "552 5.3.4 the message header is too large"
+        peer.mail()
+        assert peer.message(excess[: len(excess) // 4] + MESSAGE).startswith("250")
+        # Recipients in the header may be as many as they like.
+        peer.mail()
+        assert peer.message(b"To: " + b"a@b.nl,\r\n " * 9000 + b"c@d.nl\r\n" + MESSAGE)[:3] == "250"
+
+
 # --- Loops ---
 
 
