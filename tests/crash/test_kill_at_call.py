@@ -167,7 +167,7 @@ async def test_an_upgrade_that_is_killed_loses_none_of_a_thousand(
             assert len(await after.queue.claim("isp", 2000)) == len(ids)
         finally:
             await after.close()
-    print(f"{scenario}: {kills} kills at a {call}")
+    print(f"migration of a thousand: {kills} kills at a {call}")
     assert kills >= 5
 
 
