@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import ssl
 import time
 from datetime import UTC, datetime, timedelta
@@ -346,7 +347,8 @@ def test_a_ca_file_that_is_none_is_exit_2(tmp_path: Path) -> None:
     for given in (str(file), str(tmp_path / "missing.pem")):
         result = TLS.run("localhost:1", "--ca-file", given, "--json")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert given.rsplit("/", 1)[1] in result.stderr
+        # Typer draws a box and breaks a long path at its edge.
+        assert given.rsplit("/", 1)[1] in re.sub(r"[\s│]+", "", result.stderr)
 
 
 def test_dutch_for_people(authority: Authority) -> None:
