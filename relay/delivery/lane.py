@@ -240,12 +240,19 @@ class Lane:
                 return None
             self._idle += 1
             try:
-                async with asyncio.timeout(min(left, pace or left)):
+                due = await self._seconds_to_due()
+                async with asyncio.timeout(min(left, pace or left, due or left)):
                     await mail_came.wait()
             except TimeoutError:
                 pass
             finally:
                 self._idle -= 1
+
+    async def _seconds_to_due(self) -> float | None:
+        """Until what waits for its schedule is due; None where nothing does, or it is due now."""
+        due_at = await self.tools.courier.spool.queue.next_due(self.smarthost.name)
+        seconds = 0.0 if due_at is None else (due_at - self.tools.clock()).total_seconds()
+        return seconds if seconds > 0 else None
 
     def _is_idle_for_long(self) -> bool:
         """No mail of this lane leaves soon, or that of another has more use of the connection."""

@@ -17,6 +17,12 @@ ROUNDS = int(os.environ.get("CRASH_ROUNDS", "12"))
 SEED = 20261121
 
 
+def drained(relay: RelayProcess) -> bool:
+    """Nothing waits; what does is made due, since reports to one address leave at a pace."""
+    relay.retry_all()
+    return relay.queue() == []
+
+
 @pytest.mark.timeout(60 + 5 * ROUNDS)
 def test_every_promise_is_kept_by_a_relay_that_is_killed(
     tmp_path: Path,
@@ -37,8 +43,7 @@ def test_every_promise_is_kept_by_a_relay_that_is_killed(
                     relay.start()
             finally:
                 programs.stop()
-            relay.retry_all()
-            relay.wait_until(lambda: relay.queue() == [], timeout_seconds=60 + ROUNDS)
+            relay.wait_until(lambda: drained(relay), timeout_seconds=60 + ROUNDS)
             found = books.account_for(relay, smarthost)
     figures = {
         "rounds": ROUNDS,
