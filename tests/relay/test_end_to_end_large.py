@@ -48,7 +48,8 @@ def test_twenty_large_messages_at_once_need_little_memory(tmp_path: Path) -> Non
                 thread.join()
             assert [answer[:3] for answer in answers] == ["250"] * MANY
             assert len(sink.swallowed) == MANY + 1
-            assert relay.queue() == []
+            # The last outcomes may still be on their way into the spool.
+            relay.wait_until(lambda: relay.queue() == [])
     print({"growth_bytes": most - before})
     assert most - before < MOST_GROWTH_BYTES
     body = CONTENT.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
