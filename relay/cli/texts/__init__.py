@@ -1,0 +1,25 @@
+"""What the commands say, in Dutch and in English: key -> (nl, en), a module for each group of commands."""
+
+from typing import Final
+
+from relay.cli.texts import accounts, check, queue, service, state
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    **accounts.TEXTS,
+    **check.TEXTS,
+    **queue.TEXTS,
+    **service.TEXTS,
+    **state.TEXTS,
+}
+
+
+def text(key: str, language: str, /, **values: object) -> str:
+    """The text of `key` in `language` (English for anything but `nl`), its blanks filled in."""
+    nl, en = TEXTS[key]
+    return (nl if language == "nl" else en).format(**values)
+
+
+def parts(key: str, language: str, /, **values: object) -> list[str]:
+    """The pieces of a text that bars separate, the blanks of each filled in."""
+    nl, en = TEXTS[key]
+    return [piece.format(**values) for piece in (nl if language == "nl" else en).split("|")]
