@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from fakes.certificates import Authority
-from fakes.consented import add_consented, kept_grant
+from fakes.consented import add_consented, kept_grant, token_behaviour
 from fakes.examining import Examiner, findings, the_finding
 from fakes.issuer import Issuer
 from fakes.nameserver import NameServer
 from fakes.relay_process import RelayProcess
-from fakes.script import Behaviour
 from fakes.smarthost import Smarthost
 
 from diagnose.checks.account_findings import account_findings
@@ -43,14 +42,9 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def smarthost(authority: Authority, issuer: Issuer) -> Iterator[Smarthost]:
-    behaviour = Behaviour(
-        tls="starttls",
-        context=authority.issue().server_context(),
-        users={"bakker": PASSWORD, issuer.username: "no password at all"},
-        mechanisms=("PLAIN", "XOAUTH2"),
-        user_of=issuer.user_of,
-    )
-    with Smarthost(behaviour) as smarthost:
+    with Smarthost(
+        token_behaviour(authority, issuer, "PLAIN", "XOAUTH2", passwords={"bakker": PASSWORD})
+    ) as smarthost:
         yield smarthost
 
 

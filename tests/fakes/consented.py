@@ -1,11 +1,14 @@
 """A relay's Microsoft 365 account for which somebody consented before, at an issuer of our own."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from fakes.certificates import Authority
 from fakes.issuer import Issuer
 from fakes.relay_file import RelayFile
+from fakes.script import Behaviour
 
 from relay.spool.model import Grant
 from relay.spool.vault import FileVault, tokens_file
@@ -47,6 +50,22 @@ ca_file = "{issuer.ca_file}"
     grant = Grant(token, None, None, consented_at, consented_at, SCOPES)
     asyncio.run(_vault(relay).keep(HOST, issuer.username, grant))
     return token
+
+
+def token_behaviour(
+    authority: Authority,
+    issuer: Issuer,
+    *mechanisms: str,
+    passwords: Mapping[str, str] | None = None,
+) -> Behaviour:
+    """A smarthost that lets in whom the issuer's tokens name, and those with a password."""
+    return Behaviour(
+        tls="starttls",
+        context=authority.issue().server_context(),
+        users={**(passwords or {}), issuer.username: "no password at all"},
+        mechanisms=mechanisms,
+        user_of=issuer.user_of,
+    )
 
 
 def kept_grant(relay: RelayFile, username: str) -> Grant:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from fakes.certificates import Authority
-from fakes.consented import add_consented, kept_grant
+from fakes.consented import add_consented, kept_grant, token_behaviour
 from fakes.issuer import Issuer
 from fakes.relay_process import RelayProcess
-from fakes.script import Behaviour
 from fakes.smarthost import Smarthost
 
 from relay.control.client import RemoteDesk
@@ -27,14 +26,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def smarthost(authority: Authority, issuer: Issuer) -> Iterator[Smarthost]:
-    behaviour = Behaviour(
-        tls="starttls",
-        context=authority.issue().server_context(),
-        users={issuer.username: "no password at all"},
-        mechanisms=("XOAUTH2",),
-        user_of=issuer.user_of,
-    )
-    with Smarthost(behaviour) as smarthost:
+    with Smarthost(token_behaviour(authority, issuer, "XOAUTH2")) as smarthost:
         yield smarthost
 
 
