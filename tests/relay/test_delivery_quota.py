@@ -128,11 +128,11 @@ async def test_old_minutes_are_forgotten(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 async def test_a_concurrency_refusal_means_fewer_connections_at_once(tmp_path: Path) -> None:
-    refused = threading.Event()
+    refused, once = threading.Event(), threading.Lock()
 
     def busy(_: Command) -> str | Action | None:
         # The third at once is one too many; the others go on when it has been told.
-        if fake.open_connections >= 3 and not refused.is_set():
+        if fake.open_connections >= 3 and once.acquire(blocking=False):
             refused.set()
             return (
                 "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded "
