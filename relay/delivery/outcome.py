@@ -180,12 +180,18 @@ def _fate_of_broken(transcript: Transcript, server: Server) -> Fate:
 def _is_out_of_step(transcript: Transcript) -> bool:
     """No reply is sure to belong to its command: a refusal may be another recipient's.
 
-    DATA answered by what cannot answer it is such a sign, if a recipient was accepted before it.
+    Signs of it are DATA answered by what cannot answer it, and a recipient taken without a sender.
+    The reply that is then left over may still be on its way.
     """
-    data = transcript.data
-    if transcript.out_of_step or data is None or not transcript.accepted:
-        return transcript.out_of_step
-    return not (data.code == 354 or data.transient or data.permanent)
+    if transcript.out_of_step:
+        return True
+    mail, data = transcript.mail, transcript.data
+    taken = any(reply.positive for reply in transcript.recipients)
+    if mail is not None and not mail.positive:
+        return mail.permanent and taken
+    if data is None or data.code == 354 or data.transient or data.permanent:
+        return False
+    return taken or data.positive
 
 
 def acquitted(fate: Fate) -> Fate:

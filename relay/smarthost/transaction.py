@@ -131,7 +131,7 @@ async def _play(
 async def _clean_up(connection: Connection, timeouts: Timeouts, transcript: Transcript) -> None:
     """Make the connection ready for the next MAIL; where that fails it is cut.
 
-    What was answered stands whatever happens here. After the final dot nothing is left to reset
+    What was answered stands unless this shows that it was out of step. After the final dot nothing is left to reset
     (RFC 5321 section 4.1.1.4).
     """
     exchange = connection.exchange
@@ -150,6 +150,8 @@ async def _clean_up(connection: Connection, timeouts: Timeouts, transcript: Tran
         exchange.abort(str(error))
     else:
         if not reset.positive:
+            # 354 is the answer to DATA: what was taken for that belonged to another command.
+            transcript.out_of_step = reset.code == 354
             exchange.abort("RSET was refused")
 
 

@@ -19,8 +19,14 @@ _LINE = re.compile(r"^(?P<pid>\d+) +[\d.]+ (?P<rest>.*)$")
 _RESUMED = re.compile(r"^<\.\.\. (?P<call>\w+) resumed>(?P<rest>.*)$")
 
 
+_MARKER = re.compile(r"mark-(\d{4})-")
+
+
 class Event(NamedTuple):
-    kind: Literal["354", "written", "synced", "250"]
+    """`message` is the latest one whose text is in what was written."""
+
+    kind: Literal["written", "synced", "250", "ended"]
+    message: int | None = None
 
 
 class Traced(RelayProcess):
@@ -35,7 +41,7 @@ class Traced(RelayProcess):
             "-ttt",
             "-y",
             "-s",
-            "64",
+            "5000",
             "-e",
             f"trace={CALLS}",
             "-o",
@@ -56,6 +62,10 @@ class Traced(RelayProcess):
     def trace(self) -> Path:
         return self.directory / "trace"
 
+    @property
+    def text(self) -> str:
+        return self.trace.read_text(errors="replace")
+
 
 def events(text: str) -> Iterator[Event]:
     """What matters, each at the moment when its call had returned; a reply when it began."""
@@ -65,11 +75,11 @@ def events(text: str) -> Iterator[Event]:
         if found is None:
             continue
         pid, rest = found["pid"], found["rest"]
-        if rest.startswith(("write(", "writev(", "sendto(", "sendmsg(")):
-            if '"354 ' in rest:
-                yield Event("354")
-            elif '"250 2.0.0' in rest or '"250 2.6.0' in rest:
-                yield Event("250")
+        sent = rest.startswith(("write(", "writev(", "sendto(", "sendmsg("))
+        if sent and ('"250 2.0.0' in rest or '"250 2.6.0' in rest):
+            yield Event("250")
+        if rest.startswith("+++ exited"):
+            yield Event("ended")
         if rest.endswith("<unfinished ...>"):
             begun[pid] = rest
             continue
@@ -78,43 +88,59 @@ def events(text: str) -> Iterator[Event]:
         if "spool.db-wal>" not in whole:
             continue
         if whole.startswith("pwrite64("):
-            yield Event("written")
+            marks = [int(each) for each in _MARKER.findall(whole)]
+            yield Event("written", max(marks, default=None))
         elif whole.startswith(("fdatasync(", "fsync(")) and whole.endswith("= 0"):
             yield Event("synced")
 
 
 def test_the_parser_reads_split_calls() -> None:
     text = (
-        '7 1.0 pwrite64(5</x/spool.db-wal>, "..."..., 24, 0) = 24\n'
+        '7 1.0 pwrite64(5</x/spool.db-wal>, "..mark-0003-..mark-0002-", 24, 0) = 24\n'
         "7 1.1 fdatasync(5</x/spool.db-wal> <unfinished ...>\n"
         '8 1.2 sendto(9<TCP:[1->2]>, "354 go\\r\\n", 8, 0, NULL, 0) = 8\n'
         "7 1.3 <... fdatasync resumed>) = 0\n"
         '8 1.4 sendto(9<TCP:[1->2]>, "250 2.0.0 queued"..., 20, 0, NULL, 0) = 20\n'
+        "7 1.5 +++ exited with 0 +++\n"
     )
-    assert [event.kind for event in events(text)] == ["written", "354", "synced", "250"]
+    assert [event.kind for event in events(text)] == ["written", "synced", "250", "ended"]
+    assert next(events(text)).message == 3
 
 
-@pytest.mark.timeout(120)
+def replies_in_order(text: str) -> list[int]:
+    """The messages whose text was written, then synced, and only then acknowledged."""
+    written, synced, replied = -1, -1, []
+    for event in events(text):
+        match event.kind:
+            case "written":
+                written = max(written, -1 if event.message is None else event.message)
+            case "synced":
+                synced = written
+            case "250":
+                assert synced == len(replied), "acknowledged before its sync"
+                replied.append(synced)
+    return replied
+
+
+def test_a_reply_before_the_sync_is_noticed() -> None:
+    text = (
+        '7 1.0 pwrite64(5</x/spool.db-wal>, "mark-0000-", 24, 0) = 24\n'
+        '8 1.1 sendto(9<TCP:[1->2]>, "250 2.0.0 queued"..., 20, 0, NULL, 0) = 20\n'
+        "7 1.2 fdatasync(5</x/spool.db-wal>) = 0\n"
+    )
+    with pytest.raises(AssertionError, match="before its sync"):
+        replies_in_order(text)
+
+
+@pytest.mark.timeout(180)
 def test_the_sync_returns_before_the_250(tmp_path: Path) -> None:
-    # Nothing is delivered meanwhile, so each write is one of the message that is taken.
     hold = '[delivery]\nmode = "hold"\n[[smarthost]]\nname = "isp"\nhost = "127.0.0.1"\nport = 9\ntls = "none"\n'
     relay = Traced(tmp_path, hold)
     with relay:
         for number in range(MESSAGES):
-            relay.send("a@b.nl", [f"k{number}@example.net"], b"Subject: x\r\n\r\nhello")
+            text = b"Subject: x\r\n\r\nmark-%04d-" % number
+            relay.send("a@b.nl", [f"k{number}@example.net"], text)
         assert relay.sigterm() == 0
-    text = relay.trace.read_text(errors="replace")
-    replies, written, synced = 0, False, False
-    for event in events(text):
-        match event.kind:
-            case "354":
-                written = synced = False
-            case "written":
-                written, synced = True, False
-            case "synced":
-                synced = written
-            case "250":
-                replies += 1
-                assert written
-                assert synced
-    assert replies == MESSAGES
+    # The tracer may still be writing when the process that it watched has ended.
+    relay.wait_until(lambda: [*events(relay.text)][-1:] == [Event("ended")])
+    assert replies_in_order(relay.text) == list(range(MESSAGES))

@@ -81,7 +81,7 @@ class Rig:
             smarthosts=tuple(smarthosts),
             **keys,
         )
-        self.timeouts = timeouts or Timeouts(5, 5, 5, 5, 5, 5, 5)
+        self.timeouts = timeouts or Timeouts(*[20] * 7)
         self.events = Events()
         self.spool: SqliteSpool
         self.dispatcher: Dispatcher
@@ -155,7 +155,7 @@ class Rig:
         return number
 
     async def event(
-        self, name: str, count: int = 1, seconds: float = 20, **fields: Any
+        self, name: str, count: int = 1, seconds: float = 60, **fields: Any
     ) -> dict[str, Any]:
         """The `count`-th event of that name with these fields, waiting for it."""
         async with asyncio.timeout(seconds):

@@ -60,7 +60,7 @@ class DirectRelay(Listening):
         self.spool = await asyncio.to_thread(
             open_spool, self._directory / "spool.db", lambda: self.now
         )
-        timeouts = Timeouts(5, 5, 5, 5, 5, 5, 5)
+        timeouts = Timeouts(*[20] * 7)
         self.dispatcher = Dispatcher(
             self.config, self.spool, lambda: self.now, lambda: 0.5, timeouts
         )

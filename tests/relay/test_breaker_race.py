@@ -26,12 +26,12 @@ async def test_a_secret_that_is_still_being_read_is_no_other_secret(
 
             def slowly(entry: Entry) -> str | None:
                 reading.set()
-                go_on.wait(10)
+                go_on.wait(60)
                 return mark(entry)
 
             monkeypatch.setattr(blocks, "_mark", slowly)
             await rig.accept("a@example.nl", ["b@example.net"])
-            assert await asyncio.to_thread(reading.wait, 10)
+            assert await asyncio.to_thread(reading.wait, 60)
             watch = asyncio.create_task(blocks.forget_changed_secrets())
             await rig.settled()
             go_on.set()
@@ -59,7 +59,7 @@ async def test_a_pause_that_came_while_the_secret_was_read_stays(
 
             def slowly(entry: Entry) -> str | None:
                 reading.set()
-                go_on.wait(10)
+                go_on.wait(60)
                 return mark(entry)
 
             # The watch sees the new secret, and the breaker has already tried it, in vain.
@@ -67,7 +67,7 @@ async def test_a_pause_that_came_while_the_secret_was_read_stays(
             with monkeypatch.context() as patch:
                 patch.setattr(blocks, "_mark", slowly)
                 watch = asyncio.create_task(blocks.forget_changed_secrets())
-                assert await asyncio.to_thread(reading.wait, 10)
+                assert await asyncio.to_thread(reading.wait, 60)
             rig.advance(minutes=16)
             await rig.event("paused", count=2)
             go_on.set()

@@ -297,6 +297,17 @@ def test_out_of_step_no_refusal_is_believed(data: str) -> None:
     assert not judgement.passes
 
 
+@pytest.mark.parametrize(
+    "dialog",
+    [
+        Dialog(mail="550 no", rcpt=("250 surplus",), data="503 no MAIL", dot=None),
+        Dialog(rcpt=("550 5.1.1 no",), data="250 surplus", dot=None),
+    ],
+)
+def test_a_reply_too_many_shows_before_the_last_one_came(dialog: Dialog) -> None:
+    assert verdict(dialog.judge()) == (DEFERRED, UNSURE, DROP)
+
+
 def test_a_server_that_said_more_than_it_was_asked_is_not_believed() -> None:
     transcript = Transcript(
         Phase.DATA, reply("250 ok"), [reply("550 no"), reply("250 ok")], reply("451 later"), None
