@@ -8,6 +8,8 @@ from enum import StrEnum
 from presets.reply import Reply
 from relay.envelope import Envelope, Recipient
 
+Bytes = bytes  # where a field is named so
+
 
 class State(StrEnum):
     """State of a recipient; of a message the first in this order among its recipients'."""
@@ -106,6 +108,8 @@ class Claim:
     is_dsn: bool
     in_doubt: bool
     warned: bool
+    body: Bytes | None = field(default=None, repr=False)
+    """The whole message, where it is small."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What a spool must do. Intake, delivery and commands know only this.
 
 Each method that changes something has it committed and synced to disk when it returns; each may
-raise SpoolError, and then nothing of it is kept.
+raise SpoolError, and then nothing of it is kept. Calls that do not wait for one another share a
+sync: a worker asks for the next claim beside its settlement.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -60,7 +61,7 @@ class Queue(Protocol):
 
     async def claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
         """Up to `limit` messages that are due in `lane`, oldest first, each with its attempt
-        recorded."""
+        recorded; a small one carries its bytes."""
 
     async def read(self, message: int) -> Claim | None:
         """A message as a claim would give it, without the right to attempt it (token 0)."""
@@ -70,6 +71,9 @@ class Queue(Protocol):
 
     async def hasten(self, latest: datetime) -> int:
         """What is due later becomes due then: a clock was set back; how many there were."""
+
+    async def unclaim(self, claim: Claim) -> None:
+        """Take back a claim that was never attempted, and with it the record of its attempt."""
 
     async def renew(self, claims: Sequence[Claim]) -> None:
         """Extend the leases of attempts that take long."""

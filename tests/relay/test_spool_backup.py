@@ -67,6 +67,7 @@ def test_a_copy_made_while_busy_is_whole_and_is_delivered_when_put_back(tmp_path
                 size = 1_500_000 if len(sent) % 20 == 19 else 3000
                 relay.send(SENDER, [name], b"Subject: x\r\n\r\n" + b"y" * size)
                 sent.append(name)
+                stopped.wait(0.02)  # fewer than a listing shows
 
         program = threading.Thread(target=send_on)
         program.start()

@@ -1,5 +1,7 @@
 """The queue of the SQLite spool: accepted, claimed, settled, acted on."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from presets.reply import Reply
 from relay.envelope import Envelope, Origin, Recipient
-from relay.spool.errors import SpoolError
+from relay.spool.errors import BodyDamaged, SpoolError
 from relay.spool.model import (
     AttemptRecord,
     Block,
@@ -408,3 +410,49 @@ async def test_relaned_recipients_keep_their_due_time(spool: SqliteSpool, clock:
     await spool.queue.relane([(message, 0, "m365")])
     assert await spool.queue.next_due("isp") is None
     assert await spool.queue.next_due("m365") == due_at
+
+
+async def test_a_small_message_comes_with_its_claim(spool: SqliteSpool) -> None:
+    await accept(spool, "isp", body=b"Subject: klein\r\n\r\nhallo\r\n")
+    await accept(spool, "isp", body=b"Subject: groot\r\n\r\n" + b"x" * 300_000)
+    small, large = await spool.queue.claim("isp", 10)
+    assert small.body == b"Subject: klein\r\n\r\nhallo\r\n"
+    assert large.body is None
+
+
+async def test_a_claim_never_carries_damaged_bytes(spool: SqliteSpool) -> None:
+    message = await accept(spool, "isp")
+    await spool._writer.run(
+        lambda connection: connection.execute(
+            "UPDATE body SET bytes = zeroblob(length(bytes)) WHERE message = ?", (message,)
+        )
+    )
+    (claim,) = await spool.queue.claim("isp", 1)
+    assert claim.body is None
+    with pytest.raises(BodyDamaged):
+        await body_of(spool, message)
+
+
+async def test_a_settlement_and_the_next_claim_go_side_by_side(spool: SqliteSpool) -> None:
+    first, second = await accept(spool, "isp"), await accept(spool, "isp")
+    (claim,) = await spool.queue.claim("isp", 1)
+    done = settled(claim, RecipientResult(0, State.DELIVERED))
+    recorded, (following,) = await asyncio.gather(
+        spool.queue.settle(done), spool.queue.claim("isp", 1)
+    )
+    assert (claim.message, recorded, following.message) == (first, True, second)
+    assert [view.id for view in await spool.queue.unfinished(0, 10)] == [second]
+
+
+async def test_work_that_fails_spoils_nobody_else(spool: SqliteSpool) -> None:
+    def fails(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO setting (name, value) VALUES ('half', 'done')")
+        raise ValueError("a fault of ours")
+
+    await accept(spool, "isp")
+    failed, (claim,) = await asyncio.gather(
+        spool._writer.run(fails), spool.queue.claim("isp", 1), return_exceptions=True
+    )
+    assert isinstance(failed, ValueError)
+    assert await spool.ledger.setting("half") is None
+    assert claim.token == 1

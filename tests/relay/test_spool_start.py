@@ -144,6 +144,46 @@ async def test_after_a_crash_leases_are_void_and_the_attempt_is_in_doubt(tmp_pat
         await spool.close()
 
 
+async def test_an_attempt_that_an_older_version_died_over_is_in_doubt(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript("".join(migrations()[:5]) + "PRAGMA user_version=5;")
+        for message in (1, 2):
+            old.execute(
+                "INSERT INTO message (id, received_at, expires_at, client, client_address,"
+                " reverse_path, body_8bit, smtputf8, bytes, message_id, is_dsn, repairs)"
+                " VALUES (?, 0, 1, 'kassa', '192.168.1.20', '', 0, 0, 0, '<1@x>', 0, '[]')",
+                (message,),
+            )
+            old.execute(
+                "INSERT INTO recipient (message, position, address, origin, state, lane)"
+                " VALUES (?, 0, 'a@example.net', 'rcpt', 'queued', 'isp')",
+                (message,),
+            )
+            owner = "pid 7" if message == 1 else None
+            old.execute(
+                "INSERT INTO queue (message, lane, due_at, token, lease_owner)"
+                " VALUES (?, 'isp', 0, 1, ?)",
+                (message, owner),
+            )
+        old.execute("INSERT INTO lane (name, host, username) VALUES ('isp', 'h', 'u')")
+        old.execute(
+            "INSERT INTO attempt (message, lane, token, at, recipients) VALUES (1, 'isp', 1, 5, '[0]')"
+        )
+        old.commit()
+    spool = open_spool(path)
+    try:
+        view, other = await spool.queue.show(1), await spool.queue.show(2)
+        assert view is not None
+        assert other is not None
+        assert (view.in_doubt, view.leased, other.in_doubt) == (True, False, False)
+        assert [attempt.outcome for attempt in view.attempts] == [Outcome.INTERRUPTED]
+        (used,) = await spool.ledger.usage(datetime.fromtimestamp(0, UTC))
+        assert (used.messages, used.recipients, used.transactions) == (1, 1, 1)
+    finally:
+        await spool.close()
+
+
 async def test_pieces_of_a_message_that_never_came_whole_are_swept(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     spool = open_spool(path)

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,3 +97,15 @@ async def test_tokens_not_yet_moved_into_the_store_are_read_where_they_are(tmp_p
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.Error):
         StillSpool(tmp_path / "nowhere.db", clock)
+
+
+@pytest.mark.parametrize(("version", "word"), [(1, "start the relay once"), (9999, "9999")])
+async def test_the_spool_of_another_version_is_not_guessed_at(
+    tmp_path: Path, version: int, word: str
+) -> None:
+    path = tmp_path / "spool.db"
+    await open_spool(path, clock).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version={version}")
+    with pytest.raises(SpoolError, match=word):
+        StillSpool(path, clock)

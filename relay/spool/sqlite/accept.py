@@ -1,4 +1,4 @@
-"""The rows of a new message in SQLite."""
+"""A new message in SQLite."""
 
 import json
 import sqlite3
@@ -11,15 +11,22 @@ from relay.spool.sqlite.sql import statements
 SQL = statements("queue.sql")
 
 
-def insert_message(connection: sqlite3.Connection, message: NewMessage, size_bytes: int) -> None:
-    """The rows of a new message but its body, within the caller's transaction."""
+def insert_message(
+    connection: sqlite3.Connection, message: NewMessage, size_bytes: int, last: tuple[int, bytes]
+) -> None:
+    """The rows of a new message, within the caller's transaction.
+
+    `last` is the position and the bytes of the piece that is not in the store yet; empty where a
+    piece is there already: all of them are.
+    """
     envelope = message.envelope
-    received_at = to_micros(message.received_at)
+    position, piece = last
+    wanting = bool(piece) or position == 0
     connection.execute(
-        SQL["add_message"],
+        SQL["accept"],
         (
             message.id,
-            received_at,
+            to_micros(message.received_at),
             to_micros(message.expires_at),
             message.client,
             message.client_address,
@@ -33,29 +40,30 @@ def insert_message(connection: sqlite3.Connection, message: NewMessage, size_byt
             None if message.subject is None else clean(message.subject),
             message.is_dsn,
             json.dumps(message.repairs),
+            _recipients(message),
+            to_micros(message.due_at or message.received_at),
+            position,
+            piece if wanting else None,
+            crc32(piece),
         ),
     )
-    pairs = list(zip(envelope.recipients, message.placements, strict=True))
-    connection.executemany(
-        SQL["add_recipient"],
-        [
-            (
-                message.id,
-                position,
-                *recipient_columns(recipient),
-                State.HELD if place.held_for else State.QUEUED,
-                place.lane,
-                place.held_for,
-            )
-            for position, (recipient, place) in enumerate(pairs)
-        ],
-    )
-    due_at = to_micros(message.due_at or message.received_at)
-    for lane in {place.lane for _, place in pairs if place.held_for is None}:
-        connection.execute(SQL["add_to_queue"], (message.id, lane, due_at))
 
 
 def insert_dsn(connection: sqlite3.Connection, message: NewMessage, body: bytes) -> None:
     """A message of our own with its body, within the transaction of what caused it."""
-    connection.execute(SQL["add_body"], (message.id, 0, body, crc32(body)))
-    insert_message(connection, message, len(body))
+    insert_message(connection, message, len(body), (0, body))
+
+
+def _recipients(message: NewMessage) -> str:
+    pairs = zip(message.envelope.recipients, message.placements, strict=True)
+    rows = [
+        (
+            *recipient_columns(recipient),
+            State.HELD if place.held_for else State.QUEUED,
+            place.lane,
+            place.held_for,
+        )
+        for recipient, place in pairs
+    ]
+    # As text of the database: an escaped lone surrogate would get into it unseen.
+    return json.dumps(rows, ensure_ascii=False)

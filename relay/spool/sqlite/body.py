@@ -53,10 +53,10 @@ class SqliteBodyWriter:
                 lambda connection: connection.execute(SQL["drop_body"], (self.message,))
             )
 
-    def finish(self, connection: sqlite3.Connection) -> None:
-        """Insert what is still in memory, within the transaction that accepts the message."""
-        if self._held or not self._rows:
-            self._insert(connection, self._rows, b"".join(self._held))
+    def last_piece(self) -> tuple[int, bytes]:
+        """The position and the bytes of what is still in memory, for the transaction that accepts
+        the message."""
+        return self._rows, b"".join(self._held)
 
     def _take(self) -> bytes:
         piece = b"".join(self._held)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relay.spool.errors import SpoolDamaged, SpoolError, SpoolTooNew
-from relay.spool.sqlite.sql import migrations
+from relay.spool.sqlite.sql import migrations, whole_script
 
 CHECK_SECONDS = 3.0
 """For a look at the whole file at a start: half a gigabyte or more from a usual disk."""
@@ -73,6 +73,12 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise SpoolTooNew(found, len(scripts))
     for version, script in enumerate(scripts[found:], start=found + 1):
         connection.executescript(f"BEGIN;\n{script}\nPRAGMA user_version={version};\nCOMMIT;")
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Give a connection to a spool of the present schema its deeds, see `deeds.sql`."""
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.executescript(whole_script("deeds.sql"))
 
 
 def refuse_damaged(connection: sqlite3.Connection, seconds: float) -> bool:

@@ -57,11 +57,11 @@ class SqliteQueue:
         if not isinstance(body, SqliteBodyWriter) or body.message != message.id:
             raise TypeError("the body was not written for this message")
 
-        def work(connection: sqlite3.Connection) -> None:
-            body.finish(connection)
-            insert_message(connection, message, body.size_bytes)
-
-        await self._writer.run(work, begins=True)
+        last = body.last_piece()
+        await self._writer.run(
+            lambda connection: insert_message(connection, message, body.size_bytes, last),
+            begins=True,
+        )
 
     async def claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
         now = self._clock()
@@ -70,12 +70,7 @@ class SqliteQueue:
         )
 
     async def read(self, message: int) -> Claim | None:
-        def query(connection: sqlite3.Connection) -> Claim | None:
-            if not connection.execute(SQL["exists"], (message,)).fetchone():
-                return None
-            return read_claim(connection, (message, "", 0, 0))
-
-        return await self._reader.run(query)
+        return await self._reader.run(lambda connection: read_claim(connection, message))
 
     async def hold_expired(self) -> tuple[int, ...]:
         now = to_micros(self._clock())
@@ -86,6 +81,10 @@ class SqliteQueue:
         return await self._writer.run(
             lambda connection: connection.execute(SQL["hasten"], values).rowcount
         )
+
+    async def unclaim(self, claim: Claim) -> None:
+        key = (claim.message, claim.lane, claim.token)
+        await self._writer.run(lambda connection: connection.execute(SQL["unclaim"], key))
 
     async def renew(self, claims: Sequence[Claim]) -> None:
         until = to_micros(self._clock() + LEASE)

@@ -1,6 +1,7 @@
 """Between the values of `model.py` and the columns of a table."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,15 +67,16 @@ def to_recipient(address: str, origin: str, notify: str | None, orcpt: str | Non
     return Recipient(address=address, notify=wanted, orcpt=orcpt, origin=Origin(origin))
 
 
-def to_envelope(row: dict[str, Any], recipients: tuple[Recipient, ...]) -> Envelope:
-    """The envelope of a message row."""
+def to_envelope(columns: Sequence[Any], recipients: tuple[Recipient, ...]) -> Envelope:
+    """The envelope of reverse_path, body_8bit, smtputf8, ret and envid."""
+    reverse_path, body_8bit, smtputf8, ret, envid = columns
     return Envelope(
-        reverse_path=row["reverse_path"] or None,
+        reverse_path=reverse_path or None,
         recipients=recipients,
-        ret=row["ret"],
-        envid=row["envid"],
-        body_8bit=bool(row["body_8bit"]),
-        smtputf8=bool(row["smtputf8"]),
+        ret=ret,
+        envid=envid,
+        body_8bit=bool(body_8bit),
+        smtputf8=bool(smtputf8),
     )
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from relay.config.secret import SecretError, SecretRef
-from relay.spool.errors import SpoolError, VaultError
+from relay.spool.errors import SpoolError, SpoolTooNew, VaultError
 from relay.spool.protocol import Vault
 from relay.spool.sqlite.ledger import SqliteLedger
 from relay.spool.sqlite.queue import SqliteQueue
 from relay.spool.sqlite.reader import Reader, open_unwritten
+from relay.spool.sqlite.sql import migrations
 from relay.spool.sqlite.vault import SQL, ClosedVault, SealedVault, refuse_sealed
 from relay.spool.sqlite.writer import Writer
 from relay.spool.vault import FileVault, tokens_file
@@ -32,10 +33,12 @@ class StillSpool:
     def __init__(
         self, path: Path, clock: Callable[[], datetime], secret_key: SecretRef | None = None
     ) -> None:
-        """Raises sqlite3.Error: there is no such file, or it cannot be read."""
+        """Raises SpoolError where another version made it; sqlite3.Error: there is no such file, or
+        it cannot be read."""
         self._path = path
         writer = _NoWriter()
         with closing(open_unwritten(path)) as connection:
+            _insist_on_schema(connection)
             vault = _vault(connection, path, secret_key)
         self._reader = _StillReader(path)
         self.queue = SqliteQueue(writer, self._reader, clock)
@@ -70,6 +73,14 @@ class _NoWriter(Writer):
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, begins: bool = False) -> T:
         raise SpoolError("this spool was opened for reading alone")
+
+
+def _insist_on_schema(connection: sqlite3.Connection) -> None:
+    found, known = connection.execute("PRAGMA user_version").fetchone()[0], len(migrations())
+    if found > known:
+        raise SpoolTooNew(found, known)
+    if found < known:
+        raise SpoolError(f"spool schema {found} of an earlier version: start the relay once")
 
 
 def _vault(

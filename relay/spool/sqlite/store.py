@@ -22,7 +22,7 @@ from relay.spool.sqlite.aside import put_in_place
 from relay.spool.sqlite.ballast import Ballast
 from relay.spool.sqlite.claim import recover
 from relay.spool.sqlite.ledger import SqliteLedger
-from relay.spool.sqlite.opening import CHECK_SECONDS, connect, migrate, refuse_damaged
+from relay.spool.sqlite.opening import CHECK_SECONDS, connect, migrate, prepare, refuse_damaged
 from relay.spool.sqlite.queue import SqliteQueue
 from relay.spool.sqlite.reader import Reader
 from relay.spool.sqlite.salvage import Salvage, salvage
@@ -144,6 +144,7 @@ def _prepare(path: Path, now: datetime, *, check: bool) -> sqlite3.Connection:
         if check and not refuse_damaged(connection, CHECK_SECONDS):
             log.warning("the spool is too large to be checked as a whole: relay spool check does")
         migrate(connection)
+        prepare(connection)
         recover(connection, now)
     except BaseException:
         connection.close()

@@ -1,8 +1,8 @@
 """The one thread that writes: transactions of many callers committed together.
 
 Whatever waits while a commit syncs becomes the next commit, so the cost of a sync is shared by
-all callers of that moment. Each caller's work stands in a savepoint of its own: one that fails
-does not spoil the others.
+all callers of that moment. Where one's work fails, all of it is undone and done again with each
+in a savepoint of its own: one that fails does not spoil the others.
 
 A disk that is full, or fails, is trouble of all callers. Until it has passed nothing new begins.
 On a full one what is under way is still recorded, in the room that a ballast gives free. After a
@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from relay.spool.errors import SpoolBusy, SpoolDamaged, SpoolError, SpoolFailing, SpoolFull
 from relay.spool.sqlite.ballast import Ballast
-from relay.spool.sqlite.opening import connect, prove, try_write
+from relay.spool.sqlite.opening import connect, prepare, prove, try_write
 
 T = TypeVar("T")
 
@@ -145,9 +145,11 @@ class Writer:
         try:
             self._insist_on_the_file()
             self.connection.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                job.error = None
-                self._work(job)
+            if not self._work_through(batch):
+                self.connection.execute("ROLLBACK")
+                self.connection.execute("BEGIN IMMEDIATE")
+                for job in batch:
+                    self._work(job)
             self.connection.execute("COMMIT")
         except (sqlite3.Error, SpoolError) as error:
             failure = spool_error(error) if isinstance(error, sqlite3.Error) else error
@@ -167,21 +169,34 @@ class Writer:
             return failure
         return None
 
+    def _work_through(self, batch: list[_Job]) -> bool:
+        """All in a row, as hardly ever any fails; False where one did."""
+        for job in batch:
+            self._attempt(job)
+            if job.error is not None:
+                return False
+        return True
+
     def _work(self, job: _Job) -> None:
-        connection = self.connection
-        connection.execute("SAVEPOINT job")
+        """One that may fail without harm to the others."""
+        self.connection.execute("SAVEPOINT job")
+        self._attempt(job)
+        if job.error is not None:
+            self.connection.execute("ROLLBACK TO job")
+        self.connection.execute("RELEASE job")
+
+    def _attempt(self, job: _Job) -> None:
+        """Result or error of one; raises SpoolError where the whole transaction is in doubt."""
+        job.error = None
         try:
-            job.result = job.work(connection)
+            job.result = job.work(self.connection)
         except Exception as error:
             failure = spool_error(error) if isinstance(error, sqlite3.Error) else error
-            if isinstance(failure, DISK_TROUBLE) or not connection.in_transaction:
-                # The whole transaction is in doubt, not only this job.
+            if isinstance(failure, DISK_TROUBLE) or not self.connection.in_transaction:
                 raise (
                     failure if isinstance(failure, SpoolError) else SpoolError(str(error))
                 ) from error
-            connection.execute("ROLLBACK TO job")
             job.error = failure
-        connection.execute("RELEASE job")
 
     def _insist_on_the_file(self) -> None:
         """SQLite would go on writing into a file that somebody deleted or replaced."""
@@ -214,6 +229,7 @@ class Writer:
         connection = connect(self._path, make=False)
         try:
             prove(connection)
+            prepare(connection)
         except BaseException:
             connection.close()
             raise

@@ -19,6 +19,12 @@ def statements(file: str) -> dict[str, str]:
 
 
 @cache
+def whole_script(file: str) -> str:
+    """A script to be run as a whole."""
+    return (files(__name__) / file).read_text(encoding="utf-8")
+
+
+@cache
 def migrations() -> tuple[str, ...]:
     """The migration scripts in order; the n-th leads to schema n."""
     scripts = sorted(

@@ -1,54 +1,49 @@
--- name: add_message
-INSERT INTO message (id, received_at, expires_at, client, client_address, reverse_path, body_8bit,
-  smtputf8, ret, envid, bytes, message_id, subject, is_dsn, repairs)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: add_recipient
-INSERT INTO recipient (message, position, address, origin, notify, orcpt, state, lane, held_for)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-
 -- name: add_body
 INSERT INTO body (message, position, bytes, crc) VALUES (?, ?, ?, ?)
+
+-- name: accept
+INSERT INTO arrival VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: settle
+INSERT INTO ending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_to_queue
 INSERT INTO queue (message, lane, due_at) VALUES (?, ?, ?)
 ON CONFLICT (message, lane) DO UPDATE SET due_at = min(due_at, excluded.due_at)
 
 -- name: due
-SELECT message, tries, token FROM queue
-WHERE lane = ? AND lease_owner IS NULL AND due_at <= ?
-ORDER BY due_at LIMIT ?
+SELECT q.message, q.tries, q.token, m.received_at, m.expires_at, m.client, m.client_address,
+  m.reverse_path, m.body_8bit, m.smtputf8, m.ret, m.envid, m.bytes, m.message_id, m.is_dsn,
+  m.in_doubt, m.warned_at,
+  (SELECT json_group_array(json_array(position, address, origin, notify, orcpt, state, lane,
+    pinned)) FROM (SELECT * FROM recipient WHERE message = m.id ORDER BY position)) AS recipients,
+  b.bytes AS body, b.crc
+FROM queue q JOIN message m ON m.id = q.message
+LEFT JOIN body b ON b.message = m.id AND b.position = 0 AND m.bytes <= ?
+WHERE q.lane = ? AND q.lease_owner IS NULL AND q.due_at <= ?
+ORDER BY q.due_at LIMIT ?
 
 -- name: lease
-UPDATE queue SET lease_owner = ?, lease_until = ?, token = token + 1 WHERE message = ? AND lane = ?
+UPDATE queue SET lease_owner = ?, lease_until = ?, leased_at = ?, attempting = ?,
+  token = token + 1 WHERE message = ? AND lane = ?
 
 -- name: renew
 UPDATE queue SET lease_until = ? WHERE message = ? AND lane = ? AND token = ?
 
--- name: start_attempt
-INSERT INTO attempt (message, lane, token, at, recipients) VALUES (?, ?, ?, ?, ?)
+-- name: unclaim
+UPDATE queue SET lease_owner = NULL, lease_until = NULL, leased_at = NULL, attempting = NULL
+WHERE message = ? AND lane = ? AND token = ?
 
 -- name: claimed_message
-SELECT received_at, expires_at, client, client_address, reverse_path, body_8bit, smtputf8, ret,
-  envid, bytes, message_id, is_dsn, in_doubt, warned_at FROM message WHERE id = ?
-
--- name: claimed_recipients
-SELECT position, address, origin, notify, orcpt, state, lane, pinned FROM recipient
-WHERE message = ? ORDER BY position
-
--- name: holds_lease
-SELECT 1 FROM queue WHERE message = ? AND lane = ? AND token = ? AND lease_owner IS NOT NULL
-
--- name: settle_recipient
-UPDATE recipient SET state = ?, held_for = ?, reply_code = ?, reply_enhanced = ?, reply_text = ?,
-  settled_at = ? WHERE message = ? AND position = ?
-
--- name: refuse_recipient
-UPDATE recipient SET reply_code = ?, reply_enhanced = ?, reply_text = ?
-WHERE message = ? AND position = ?
-
--- name: move_recipient
-UPDATE recipient SET lane = ? WHERE message = ? AND position = ? AND state IN ('queued', 'held')
+SELECT m.id AS message, 0 AS tries, 0 AS token, m.received_at, m.expires_at, m.client,
+  m.client_address, m.reverse_path, m.body_8bit, m.smtputf8, m.ret, m.envid, m.bytes, m.message_id, m.is_dsn,
+  m.in_doubt, m.warned_at,
+  (SELECT json_group_array(json_array(position, address, origin, notify, orcpt, state, lane,
+    pinned)) FROM (SELECT * FROM recipient WHERE message = m.id ORDER BY position)) AS recipients,
+  b.bytes AS body, b.crc
+FROM message m
+LEFT JOIN body b ON b.message = m.id AND b.position = 0 AND m.bytes <= ?
+WHERE m.id = ?
 
 -- name: move_waiting
 UPDATE recipient SET lane = ?1 WHERE message = ?2 AND position = ?3 AND (state = 'held'
@@ -91,33 +86,11 @@ ORDER BY message LIMIT ?
 -- name: ids_unfinished
 SELECT id FROM message WHERE id > ? AND finished_at IS NULL ORDER BY id LIMIT ?
 
--- name: end_attempt
-UPDATE attempt SET seconds = ?, address = ?, phase = ?, recipients = ?, reply_code = ?,
-  reply_enhanced = ?, reply_text = ?, outcome = ?, in_doubt = ?
-WHERE id = (SELECT id FROM attempt WHERE message = ? AND lane = ? AND token = ? AND outcome IS NULL)
-
--- name: add_attempt
-INSERT INTO attempt (message, lane, token, at, seconds, address, phase, recipients, reply_code,
-  reply_enhanced, reply_text, outcome, in_doubt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: mark_in_doubt
-UPDATE message SET in_doubt = in_doubt + 1 WHERE id = ?
-
--- name: mark_warned
-UPDATE message SET warned_at = ? WHERE id = ?
-
--- name: is_queued
-SELECT 1 FROM recipient WHERE message = ? AND lane = ? AND state = 'queued' LIMIT 1
-
 -- name: is_unfinished
 SELECT 1 FROM recipient WHERE message = ? AND state IN ('queued', 'held') LIMIT 1
 
 -- name: leave_queue
 DELETE FROM queue WHERE message = ? AND lane = ?
-
--- name: back_to_queue
-UPDATE queue SET lease_owner = NULL, lease_until = NULL, due_at = coalesce(?, due_at),
-  tries = tries + ? WHERE message = ? AND lane = ?
 
 -- name: use
 INSERT INTO usage (host, username, minute, messages, recipients, transactions)
@@ -132,10 +105,10 @@ ON CONFLICT (host, username) DO UPDATE SET arrival_at = excluded.arrival_at
 -- name: use_interrupted
 INSERT INTO usage (host, username, minute, messages, recipients, transactions)
 SELECT host, username, ?, sum(transactions), sum(recipients), sum(transactions) FROM (
-  SELECT l.host, l.username, json_array_length(a.recipients) AS recipients,
-    (json_array_length(a.recipients) + l.max_recipients - 1) / l.max_recipients AS transactions
-  FROM attempt a JOIN lane l ON l.name = a.lane
-  WHERE a.outcome IS NULL AND l.host IS NOT NULL)
+  SELECT l.host, l.username, json_array_length(q.attempting) AS recipients,
+    (json_array_length(q.attempting) + l.max_recipients - 1) / l.max_recipients AS transactions
+  FROM queue q JOIN lane l ON l.name = q.lane
+  WHERE q.lease_owner IS NOT NULL AND l.host IS NOT NULL)
 WHERE true GROUP BY host, username
 ON CONFLICT (host, username, minute) DO UPDATE SET messages = messages + excluded.messages,
   recipients = recipients + excluded.recipients, transactions = transactions + excluded.transactions
@@ -153,13 +126,17 @@ SELECT lane, due_at, lease_owner FROM queue WHERE message = ?
 SELECT DISTINCT lane FROM recipient WHERE message = ? AND state = 'queued'
 
 -- name: interrupted
-SELECT DISTINCT message FROM attempt WHERE outcome IS NULL
+INSERT INTO attempt (message, lane, token, at, recipients, outcome, in_doubt)
+SELECT message, lane, token, leased_at, attempting, 'interrupted', 1 FROM queue
+WHERE lease_owner IS NOT NULL AND leased_at IS NOT NULL
 
--- name: mark_interrupted
-UPDATE attempt SET outcome = 'interrupted', in_doubt = 1 WHERE outcome IS NULL
+-- name: doubt_interrupted
+UPDATE message SET in_doubt = in_doubt + 1
+WHERE id IN (SELECT message FROM queue WHERE lease_owner IS NOT NULL AND leased_at IS NOT NULL)
 
 -- name: void_leases
-UPDATE queue SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL
+UPDATE queue SET lease_owner = NULL, lease_until = NULL, leased_at = NULL, attempting = NULL
+WHERE lease_owner IS NOT NULL
 
 -- name: sweep_bodies
 DELETE FROM body WHERE message NOT IN (SELECT id FROM message)
@@ -193,7 +170,10 @@ LEFT JOIN lane l ON l.name = q.lane WHERE q.message = ? ORDER BY q.due_at
 
 -- name: view_attempts
 SELECT at, seconds, lane, address, phase, recipients, reply_code, reply_enhanced, reply_text,
-  outcome, in_doubt FROM attempt WHERE message = ? ORDER BY id
+  outcome, in_doubt FROM attempt WHERE message = ?1
+UNION ALL
+SELECT leased_at, NULL, lane, NULL, NULL, attempting, NULL, NULL, NULL, NULL, 0
+FROM queue WHERE message = ?1 AND lease_owner IS NOT NULL
 
 -- name: last_delivered
 SELECT id, at, address FROM attempt
