@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -31,6 +32,7 @@ PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
 )
 
 
+@lru_cache(maxsize=1024)
 def peer_address(text: str) -> Address:
     """The address of a peer as the operating system or a PROXY header writes it.
 
@@ -42,6 +44,12 @@ def peer_address(text: str) -> Address:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+@lru_cache(maxsize=1024)
+def address_text(address: Address) -> str:
+    """The address as the log, the spool and the Received field write it."""
+    return str(address)
 
 
 def plain_network(network: Network) -> Network:

@@ -15,23 +15,22 @@ class ConnectionCount:
 
     def __init__(self, total_limit: int) -> None:
         self.total_limit = total_limit
-        self._open: Counter[str] = Counter()
-
-    @property
-    def total(self) -> int:
+        self.total = 0
         """The open connections of all clients."""
-        return self._open.total()
+        self._open: Counter[str] = Counter()
 
     def enter(self, client: Client) -> bool:
         """Counts one more and returns True; False, uncounted, where a limit is reached."""
         if self.total >= self.total_limit or self._open[client.name] >= client.max_connections:
             return False
         self._open[client.name] += 1
+        self.total += 1
         return True
 
     def leave(self, client: Client) -> None:
         """Gives one connection back that `enter` counted."""
         self._open[client.name] -= 1
+        self.total -= 1
         if not self._open[client.name]:
             del self._open[client.name]
 

@@ -1,5 +1,6 @@
 """What all sessions of the listener share."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +10,10 @@ from relay.delivery.direct import Waiters
 from relay.intake.door import Door
 from relay.spool.errors import SpoolFull
 from relay.spool.protocol import Spool
+
+_AMPLE_BYTES = 1_000_000_000
+_AMPLE_SECONDS = 0.1
+"""So much beyond the reserve no disk of an office fills in this time: 10 GB a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,22 @@ class Intake:
     waiters: Waiters = field(default_factory=Waiters)
     patience: Patience = Patience()
     stopping: bool = False
+    _ample_until: float = 0.0  # of the machine's monotonic clock
 
     def has_room(self) -> bool:
-        """False when less than `reserve_bytes` is free on the spool's disk, or it is full."""
+        """False when less than `reserve_bytes` is free on the spool's disk, or it is full.
+
+        Where there is ample room the disk is not asked again for a moment: it takes its time.
+        """
         if isinstance(self.spool.trouble, SpoolFull):
             return False
+        now = time.monotonic()
+        if now < self._ample_until:
+            return True
         free_bytes = self.spool.free_bytes()
-        return free_bytes is None or free_bytes >= self.config.spool.reserve_bytes
+        reserve_bytes = self.config.spool.reserve_bytes
+        if free_bytes is None:
+            return True
+        if free_bytes >= reserve_bytes + _AMPLE_BYTES:
+            self._ample_until = now + _AMPLE_SECONDS
+        return free_bytes >= reserve_bytes

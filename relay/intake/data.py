@@ -6,10 +6,11 @@ have the rest of the message taken for commands.
 
 import logging
 
-from relay.intake.connection import Connection, SessionEnded
+from relay.intake.connection import Connection
 from relay.intake.data_decoder import DataDecoder
 from relay.intake.reception import Reception
 from relay.intake.trouble import Refused, refused_by
+from relay.intake.wire import SessionEnded
 from relay.spool.model import NewMessage
 
 log = logging.getLogger(__name__)
@@ -18,15 +19,15 @@ _MOST_BYTES_PAST_LIMIT = 2  # times the limit; then the client is cut off
 
 
 async def take_message(
-    connection: Connection, reception: Reception, limit_bytes: int
+    connection: Connection, reception: Reception, limit_bytes: int, began: float
 ) -> NewMessage | Refused:
     """What follows the 354, committed, or the reply that refuses it.
 
-    Raises SessionEnded when the client left before the final dot, or had to be cut off.
+    `began` is when the 354 was said, in the loop's time. Raises SessionEnded when the client left before the final dot, or had to be cut off.
     """
     decoder = DataDecoder()
     try:
-        await _read(connection, reception, decoder, limit_bytes)
+        await _read(connection, reception, decoder, limit_bytes, began)
         if not connection.intake.has_room():
             raise Refused("disk-full")
         return await reception.accept(decoder.bare_lf, decoder.bare_cr)
@@ -39,10 +40,13 @@ async def take_message(
 
 
 async def _read(
-    connection: Connection, reception: Reception, decoder: DataDecoder, limit_bytes: int
+    connection: Connection,
+    reception: Reception,
+    decoder: DataDecoder,
+    limit_bytes: int,
+    began: float,
 ) -> None:
     """Feed DATA to its end; what made it impossible to keep is raised only then."""
-    began = connection.loop.time()
     wire_bytes = message_bytes = 0
     trouble: Exception | None = None
     while not decoder.finished:

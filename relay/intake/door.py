@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from relay.access.address import Address, peer_address
 from relay.access.learning import is_open, may_learn
@@ -27,6 +28,8 @@ class Admission:
     address: Address
     client: Client
     learning: bool = False
+    rules: AccessRules | None = field(default=None, compare=False, repr=False)
+    """Which gave it; None: the learning window did."""
 
 
 class Door:
@@ -78,10 +81,14 @@ class Door:
         """What the rules of this moment say of an address."""
         client = self.rules.match(address)
         if client is not None:
-            return Admission(address, client)
+            return Admission(address, client, rules=self.rules)
         if is_open(self.learning_until, now) and may_learn(address):
             return Admission(address, Client(LEARNING, ()), learning=True)
         return None
+
+    def find_again(self, admission: Admission, now: datetime) -> Admission | None:
+        """What they say of one who was let in."""
+        return admission if admission.rules is self.rules else self.find(admission.address, now)
 
     def is_news(self, refusal: str, now: datetime) -> bool:
         """Whether the log needs this refusal: a flood of one kind is one line a second.
@@ -115,6 +122,7 @@ class Door:
         return seconds if seconds <= self.rates.longest_delay_seconds else None
 
 
+@lru_cache(maxsize=1024)
 def peer_text(peer: str) -> str:
     """A peer's address as the rules and the log write it; what is no address stays as it is."""
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 _UTF8 = "\x80-\U0010ffff"
@@ -58,6 +59,7 @@ def without_source_route(path: str, *, lenient: bool) -> str | None:
     return path[route.end() :] if all(is_domain(hop, lenient=lenient) for hop in hops) else None
 
 
+@lru_cache(maxsize=1024)  # a device has few senders and recipients; at most 256 octets each
 def is_mailbox(text: str, *, lenient: bool) -> bool:
     """Whether ``text`` is ``local-part@domain`` or ``local-part@[address]`` within the limits.
 

@@ -129,15 +129,24 @@ def parse_rcpt(argument: bytes, *, smtputf8_allowed: bool, lenient: bool) -> Rcp
     return RcptCommand(address, notify, orcpt)
 
 
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
+_VERBS = {
+    (keyword, lenient): re.compile(
+        rf" *{keyword} *: *" if lenient else rf" *{keyword}:", re.IGNORECASE | re.ASCII
+    )
+    for keyword in ("FROM", "TO")
+    for lenient in (False, True)
+}
+
+
 def _cut(argument: bytes, keyword: str, *, lenient: bool) -> tuple[str, str] | None:
     try:
         text = argument.rstrip(b" \t").decode()
     except UnicodeDecodeError:
         return None
-    if any(char < " " or char == "\x7f" for char in text):
+    if _CONTROL.search(text) is not None:
         return None
-    pattern = rf" *{keyword} *: *" if lenient else rf" *{keyword}:"
-    verb = re.match(pattern, text, re.IGNORECASE | re.ASCII)
+    verb = _VERBS[keyword, lenient].match(text)
     cut = cut_path(text[verb.end() :], lenient=lenient) if verb else None
     return cut if cut is not None and cut[1][:1] in ("", " ") else None
 

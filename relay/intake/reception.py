@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from relay.access.address import address_text
 from relay.config.model import DeliveryMode
 from relay.delivery.direct import Waiting
 from relay.delivery.route import Path, choose_lane, copies, find_path
@@ -34,6 +35,7 @@ AUTHOR_BYTES = 20_000
 any program writes: reading more would keep the mail of others waiting."""
 
 _AUTHORS = re.compile(rb"^(?:from|sender|reply-to)[ \t]*:.*(?:\n[ \t].*)*", re.I | re.M)
+_EMPTY_LINE = b"\r\n\r\n"
 _FIELD_NAME_BYTES = 1000
 """No field has a longer name: RFC 5322 section 2.1.1 ends a line before."""
 
@@ -55,6 +57,8 @@ class Reception:
     def __init__(self, intake: Intake, arriving: Arriving) -> None:
         self._intake = intake
         self._arriving = arriving
+        self.id = id_text(arriving.id)
+        """The message's id as shown."""
         self._body: BodyWriter = intake.spool.queue.body_writer(arriving.id)
         self._head: bytearray | None = bytearray()
         self._has_8bit = False
@@ -63,11 +67,6 @@ class Reception:
         self._subject: str | None = None
         self.waiting: Waiting | None = None
         """In direct mode, once accepted: the wait for the smarthost's verdict, where there is one."""
-
-    @property
-    def id(self) -> str:
-        """The message's id as shown."""
-        return id_text(self._arriving.id)
 
     @property
     def size_bytes(self) -> int:
@@ -80,8 +79,10 @@ class Reception:
         if self._head is None:
             await self._body.write(data)
             return
+        # From where an empty line could have become whole with this piece.
+        before = max(0, len(self._head) - len(_EMPTY_LINE) + 1)
         self._head += data
-        if len(self._head) > HEADER_BYTES:
+        if len(self._head) > HEADER_BYTES or self._head.find(_EMPTY_LINE, before) >= 0:
             await self._begin(bytes(self._head), complete=False)
 
     async def accept(self, bare_lf: int, bare_cr: int) -> NewMessage:
@@ -123,7 +124,7 @@ class Reception:
         arriving = self._arriving
         now = self._intake.clock()
         repaired = repair(
-            head,
+            (header, rest),
             envelope=arriving.envelope,
             now=now,
             hostname=self._intake.config.hostname,
@@ -134,7 +135,7 @@ class Reception:
         trace = received(
             Arrival(
                 helo=arriving.helo,
-                client_address=str(arriving.admission.address),
+                client_address=address_text(arriving.admission.address),
                 hostname=self._intake.config.hostname,
                 protocol=arriving.protocol,
                 message_id=self.id,
@@ -163,23 +164,21 @@ class Reception:
         envelope = arriving.envelope
         paths = _paths(intake, client, envelope.reverse_path, envelope.recipients)
         bcc = _bcc(intake, client, envelope, paths)
-        paths += _paths(intake, client, envelope.reverse_path, bcc)
+        if bcc:
+            paths += _paths(intake, client, envelope.reverse_path, bcc)
+            envelope = replace(envelope, recipients=envelope.recipients + bcc)
+        if self._has_8bit and not envelope.body_8bit:
+            envelope = replace(envelope, body_8bit=True)
+        blocked, held_for = intake.blocked_lanes(), self._held_for()
         now = intake.clock()
         return NewMessage(
             id=arriving.id,
             received_at=now,
             expires_at=now + intake.config.spool.lifetime,
             client=client,
-            client_address=str(arriving.admission.address),
-            envelope=replace(
-                envelope,
-                recipients=envelope.recipients + bcc,
-                body_8bit=envelope.body_8bit or self._has_8bit,
-            ),
-            placements=tuple(
-                Placement(choose_lane(path, intake.blocked_lanes()), self._held_for())
-                for path in paths
-            ),
+            client_address=address_text(arriving.admission.address),
+            envelope=envelope,
+            placements=tuple(Placement(choose_lane(path, blocked), held_for) for path in paths),
             message_id=self._message_id,
             subject=self._subject,
             repairs=tuple((each.kind.value, each.detail) for each in self._repairs),
@@ -224,10 +223,12 @@ def _bcc(
     intake: Intake, client: str, envelope: Envelope, paths: list[Path]
 ) -> tuple[Recipient, ...]:
     """The copies that the configuration asks for, less those who get the message anyway."""
-    named = {recipient.address.casefold() for recipient in envelope.recipients}
     wanted = dict.fromkeys(
         address for path in paths for address in copies(intake.config, client, path)
     )
+    if not wanted:
+        return ()
+    named = {recipient.address.casefold() for recipient in envelope.recipients}
     return tuple(
         Recipient(address=address, notify=frozenset({"NEVER"}), origin=Origin.BCC)
         for address in wanted

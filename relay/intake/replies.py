@@ -4,6 +4,7 @@ ASCII, code and enhanced code first, then what to do. Codes: RFC 5321 section 4.
 4954, RFC 3207, RFC 1870.
 """
 
+from functools import cache
 from typing import Literal, NamedTuple
 
 Language = Literal["nl", "en"]
@@ -216,6 +217,15 @@ REPLIES: dict[str, Wording] = {
 
 def reply(slug: str, language: Language, **details: object) -> bytes:
     """The reply line with its CRLF; what a client wrote must not be among `details` unchecked."""
+    return _line(slug, language, **details) if details else _plain(slug, language)
+
+
+@cache
+def _plain(slug: str, language: Language) -> bytes:
+    return _line(slug, language)
+
+
+def _line(slug: str, language: Language, **details: object) -> bytes:
     wording = REPLIES[slug]
     text = (wording.nl if language == "nl" else wording.en).format(**details)
     head = f"{wording.code} {wording.enhanced} " if wording.enhanced else f"{wording.code} "

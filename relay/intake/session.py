@@ -1,7 +1,8 @@
 """The verbs of SMTP for one client (RFC 5321 section 4), strict outward and patient inward."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 
 from relay.config.model import DeliveryMode, Listener
 from relay.intake.connection import Connection
@@ -39,13 +40,14 @@ class Session(Connection):
     def begin_again(self) -> None:
         self._transaction = None
 
-    async def handle(self, line: bytes) -> None:
+    def handle(self, line: bytes) -> None:
         verb, _, argument = line.partition(b" ")
         verb = verb.upper()
-        if verb in _HTTP:
+        method = _VERBS.get(verb)
+        if method is None and verb in _HTTP:
             self.say("not-smtp")
             return
-        if verb in _BULK:
+        if method is None and verb in _BULK:
             self.say("not-implemented")
             self.hang_up()
             return
@@ -54,22 +56,21 @@ class Session(Connection):
         if self._commands_without_message > self.intake.patience.commands_without_message:
             self.say("too-many-errors")
             return
-        method = _VERBS.get(verb)
         if method is None:
             self.say("unknown-command")
-        elif verb not in _TEXT_ARGUMENT and argument.strip():
+        elif argument and verb not in _TEXT_ARGUMENT and argument.strip():
             self.say("no-argument")
         else:
-            await method(self, argument)
+            method(self, argument)
 
     # --- Greeting, TLS, login ---
 
-    async def _helo_verb(self, argument: bytes) -> None:
+    def _helo_verb(self, argument: bytes) -> None:
         if self._hello(argument):
             self._extended = False
             self.say_line(f"250 {self.intake.config.hostname}\r\n".encode())
 
-    async def _ehlo_verb(self, argument: bytes) -> None:
+    def _ehlo_verb(self, argument: bytes) -> None:
         if not self._hello(argument):
             return
         self._extended = True
@@ -98,22 +99,25 @@ class Session(Connection):
         self._helo = name
         return True
 
-    async def _starttls_verb(self, argument: bytes) -> None:
+    def _starttls_verb(self, argument: bytes) -> None:
         if self.secure:
             self.say("tls-active")
         elif self.tls_context is None:
             self.say("no-tls")
         else:
-            await self.start_tls()
-            # All that was said before is forgotten (RFC 3207 section 4.2).
-            self.begin_again()
-            self._helo = ""
-            self._login = None
+            self.wait_for(self._secured())
+
+    async def _secured(self) -> None:
+        await self.start_tls()
+        # All that was said before is forgotten (RFC 3207 section 4.2).
+        self.begin_again()
+        self._helo = ""
+        self._login = None
 
     def _lacks_tls(self, admission: Admission) -> bool:
         return admission.client.require_tls and not self.secure
 
-    async def _auth_verb(self, argument: bytes) -> None:
+    def _auth_verb(self, argument: bytes) -> None:
         if not self.admission.client.any_login:
             self.say("no-auth")
         elif self._lacks_tls(self.admission):
@@ -125,11 +129,14 @@ class Session(Connection):
         elif self._login is not None:
             self.say("auth-done")
         else:
-            slug, mechanism = await take_login(argument, self._ask)
-            self.say(slug)
-            if mechanism is not None:
-                self._login = mechanism
-                mail_log.login_accepted(self.admission.client.name, self.peer, mechanism)
+            self.wait_for(self._logged_in(argument))
+
+    async def _logged_in(self, argument: bytes) -> None:
+        slug, mechanism = await take_login(argument, self._ask)
+        self.say(slug)
+        if mechanism is not None:
+            self._login = mechanism
+            mail_log.login_accepted(self.admission.client.name, self.peer, mechanism)
 
     async def _ask(self, challenge: bytes) -> bytes | None:
         self.say_line(challenge)
@@ -137,7 +144,7 @@ class Session(Connection):
 
     # --- The transaction ---
 
-    async def _mail_verb(self, argument: bytes) -> None:
+    def _mail_verb(self, argument: bytes) -> None:
         if not self._helo:
             self.say("hello-first")
             return
@@ -151,9 +158,9 @@ class Session(Connection):
             self.say("nested-mail")
         else:
             command = parse_mail(b" " + argument, smtputf8_allowed=self._extended, lenient=True)
-            await self._begin(command, current)
+            self._begin(command, current)
 
-    async def _begin(self, command: MailCommand | Refusal, current: Admission) -> None:
+    def _begin(self, command: MailCommand | Refusal, current: Admission) -> None:
         if isinstance(command, Refusal):
             self._refuse(command.slug.value, detail=command.detail)
         elif command.size is not None and command.size > self._size_limit():
@@ -163,16 +170,23 @@ class Session(Connection):
         elif (delay := self.intake.door.delay(current, self.intake.clock())) is None:
             limit = current.client.messages_per_minute
             self._refuse("rate", address=self.peer, limit=limit)
+        elif delay:
+            self.wait_for(self._begun_late(command, delay))
         else:
-            if delay:
-                await self.pause(delay)
-            self._transaction = Transaction(command)
-            self.say("sender-ok")
+            self._begun(command)
+
+    async def _begun_late(self, command: MailCommand, delay: float) -> None:
+        await self.pause(delay)
+        self._begun(command)
+
+    def _begun(self, command: MailCommand) -> None:
+        self._transaction = Transaction(command)
+        self.say("sender-ok")
 
     def _current_admission(self) -> Admission | None:
-        return self.intake.door.find(self.admission.address, self.intake.clock())
+        return self.intake.door.find_again(self.admission, self.intake.clock())
 
-    async def _rcpt_verb(self, argument: bytes) -> None:
+    def _rcpt_verb(self, argument: bytes) -> None:
         transaction = self._transaction
         if transaction is None:
             self.say("mail-first")
@@ -196,22 +210,22 @@ class Session(Connection):
         self.say(slug, **details)
         self.log_refusal(slug, **details)
 
-    async def _data_verb(self, argument: bytes) -> None:
+    def _data_verb(self, argument: bytes) -> None:
         transaction = self._transaction
         if transaction is None:
             self.say("mail-first")
         elif not transaction.recipients:
             self.say("no-valid-recipient" if transaction.refused_recipients else "rcpt-first")
         else:
-            await self._take(Reception(self.intake, self._arriving(transaction)))
-
-    async def _take(self, reception: Reception) -> None:
-        self._transaction = None
-        self.in_data = True
-        try:
+            reception = Reception(self.intake, self._arriving(transaction))
+            self._transaction = None
+            self.in_data = True
             self.say("go-ahead")
-            self.flush()
-            taken = await take_message(self, reception, self._size_limit())
+            self.wait_for_data(partial(self._take, reception, self.loop.time()))
+
+    async def _take(self, reception: Reception, began: float) -> None:
+        try:
+            taken = await take_message(self, reception, self._size_limit(), began)
             if isinstance(taken, Refused):
                 self._refuse(taken.slug, **taken.details)
                 return
@@ -270,28 +284,28 @@ class Session(Connection):
         )
         return min(limit for limit in limits if limit is not None)
 
-    async def _rset_verb(self, argument: bytes) -> None:
+    def _rset_verb(self, argument: bytes) -> None:
         self.begin_again()
         self.say("ok")
 
-    async def _noop_verb(self, argument: bytes) -> None:
+    def _noop_verb(self, argument: bytes) -> None:
         self.say("ok")
 
-    async def _vrfy_verb(self, argument: bytes) -> None:
+    def _vrfy_verb(self, argument: bytes) -> None:
         self.say("verify")
 
-    async def _help_verb(self, argument: bytes) -> None:
+    def _help_verb(self, argument: bytes) -> None:
         self.say("help")
 
-    async def _expn_verb(self, argument: bytes) -> None:
+    def _expn_verb(self, argument: bytes) -> None:
         self.say("not-implemented")
 
-    async def _quit_verb(self, argument: bytes) -> None:
+    def _quit_verb(self, argument: bytes) -> None:
         self.say("bye")
         self.hang_up()
 
 
-_VERBS: dict[bytes, Callable[[Session, bytes], Awaitable[None]]] = {
+_VERBS: dict[bytes, Callable[[Session, bytes], None]] = {
     b"HELO": Session._helo_verb,
     b"EHLO": Session._ehlo_verb,
     b"STARTTLS": Session._starttls_verb,

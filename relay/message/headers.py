@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Blanks before the colon are obsolete but legal to read (RFC 5322 section 4.5).
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _CRLF = b"\r\n"
+_NAMES = re.compile(rb"\r\n([!-9;-~]+)[ \t]*:")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]+")
 _WORD = re.compile(rb"[ \t]{0,60}[^ \t]{1,900}")  # a line may have 998 octets
 _MAX_LINE_BYTES = 78  # RFC 5322 section 2.1.1
@@ -71,13 +73,17 @@ def fields(header: bytes) -> Iterator[Field]:
 
 def named(header: bytes, name: bytes) -> list[Field]:
     """All fields of that name, which is compared without regard to case."""
-    wanted = name.lower()
-    return [field for field in fields(header) if field.name.lower() == wanted]
+    return list(_of_that_name(header, name))
 
 
 def first(header: bytes, name: bytes) -> Field | None:
     """The topmost field of that name."""
-    return next(iter(named(header, name)), None)
+    return next(_of_that_name(header, name), None)
+
+
+def names(header: bytes) -> set[bytes]:
+    """The names of all fields, in small letters."""
+    return {name.lower() for name in _NAMES.findall(_CRLF + header)}
 
 
 def replace(header: bytes, name: bytes, lines: bytes) -> bytes:
@@ -120,6 +126,21 @@ def build(name: bytes, value: bytes) -> bytes:
             line = b""
         line += blank_and_word
     return _CRLF.join([*lines, line]) + _CRLF
+
+
+def _of_that_name(header: bytes, name: bytes) -> Iterator[Field]:
+    # One search by the regular expression engine, not a look at each line.
+    text = _CRLF + header
+    for found in _start_of(name).finditer(text):
+        end = _line_end(text, found.end())
+        while end < len(text) and text[end] in b" \t":
+            end = _line_end(text, end)
+        yield Field(found[1], text[found.start(1) : end])
+
+
+@lru_cache(maxsize=64)
+def _start_of(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\r\n(" + re.escape(name) + rb")[ \t]*:", re.IGNORECASE)
 
 
 def _line_end(text: bytes, start: int) -> int:

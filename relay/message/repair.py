@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime
 from enum import StrEnum
 
 from relay.envelope import Envelope
 from relay.message import headers
+from relay.message.trace import date_text
 
 
 class RepairKind(StrEnum):
@@ -41,26 +41,37 @@ class Repaired:
     repairs: tuple[Repair, ...]
 
 
+_NEEDED = {b"date", b"from", b"message-id"}
+_COMPLETE = Repaired(b"", ())
+
+
 def repair(
-    message: bytes, *, envelope: Envelope, now: datetime, hostname: str, message_id: str
+    message: tuple[bytes, bytes],
+    *,
+    envelope: Envelope,
+    now: datetime,
+    hostname: str,
+    message_id: str,
 ) -> Repaired:
-    """The fields that ``message`` lacks: Date, Message-ID and From.
+    """The fields that a message lacks: Date, Message-ID and From.
 
     ``prepend`` ends in an empty line when the message has no header, so everything prepended
     stays apart from its text. Nothing in the message itself changes.
 
     Args:
-        message: from its first byte, header block included; its end may be missing.
+        message: header block and rest as `headers.split` cut them; the end may be missing.
         envelope: its reverse-path becomes the From; with a null one it is postmaster@hostname.
         now: becomes the Date.
         hostname: of this relay.
         message_id: becomes the Message-ID; brackets are added where they lack.
     """
-    header, rest = headers.split(message)
-    present = {field.name.lower() for field in headers.fields(header)}
+    header, rest = message
+    present = headers.names(header)
+    if present >= _NEEDED:
+        return _COMPLETE
     author = envelope.reverse_path or f"postmaster@{hostname}"
     wanted = (
-        (RepairKind.ADDED_DATE, b"Date", format_datetime(now)),
+        (RepairKind.ADDED_DATE, b"Date", date_text(now.replace(microsecond=0))),
         (RepairKind.ADDED_FROM, b"From", author),
         (RepairKind.ADDED_MESSAGE_ID, b"Message-ID", f"<{message_id.strip('<>')}>"),
     )

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from relay.message import headers
@@ -28,7 +29,7 @@ class Arrival:
         hostname: of this relay.
         protocol: see `protocol_name`.
         message_id: the id in the spool.
-        at: when DATA ended.
+        at: when its header had come.
     """
 
     helo: str
@@ -41,14 +42,19 @@ class Arrival:
 
 def received(arrival: Arrival) -> bytes:
     """The Received field of ``arrival``: printable ASCII, folded under 78 octets, CRLF."""
-    literal = _literal(arrival.client_address)
-    helo = _NOT_A_NAME.sub("?", arrival.helo[:_MAX_HELO_CHARS]) or literal
+    helo = arrival.helo[:_MAX_HELO_CHARS]
     value = (
-        f"from {helo} ({literal}) by {_NOT_A_NAME.sub('?', arrival.hostname)}"
+        f"{_from_by(helo, arrival.client_address, arrival.hostname)}"
         f" with {arrival.protocol} id {_NOT_AN_ID.sub('?', arrival.message_id)};"
-        f" {format_datetime(arrival.at)}"
+        f" {date_text(arrival.at.replace(microsecond=0))}"
     )
     return headers.build(b"Received", value.encode("ascii"))
+
+
+@lru_cache(maxsize=2)
+def date_text(at: datetime) -> str:
+    """A moment as Date and Received fields write it (RFC 5322 section 3.3)."""
+    return format_datetime(at)
 
 
 def protocol_name(*, extended: bool, tls: bool, login: bool, smtputf8: bool) -> str:
@@ -65,11 +71,21 @@ def hops(header: bytes) -> int:
 
 def own_hops(header: bytes, hostname: str) -> int:
     """How many of them say that this relay received it, the sign of a loop."""
+    traces = headers.named(header, b"Received")
+    if not traces:
+        return 0
     ours = re.compile(
         rb"(?:^|[ \t])by[ \t]+" + re.escape(hostname.encode()) + rb"(?![A-Za-z0-9.-])",
         re.IGNORECASE,
     )
-    return sum(ours.search(field.value) is not None for field in headers.named(header, b"Received"))
+    return sum(ours.search(field.value) is not None for field in traces)
+
+
+@lru_cache(maxsize=256)  # a client says the same each time
+def _from_by(helo: str, client_address: str, hostname: str) -> str:
+    literal = _literal(client_address)
+    name = _NOT_A_NAME.sub("?", helo) or literal
+    return f"from {name} ({literal}) by {_NOT_A_NAME.sub('?', hostname)}"
 
 
 def _literal(address: str) -> str:

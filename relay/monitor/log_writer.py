@@ -1,6 +1,5 @@
 """Where the log goes: one line for each record, written by a thread that mail never waits for."""
 
-import contextlib
 import json
 import logging
 import os
@@ -8,19 +7,27 @@ import queue
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 from presets.reply import sanitise
 
 _MOST_LINES_WAITING = 10_000
+_MOST_LINES_AT_ONCE = 500
+_GATHER_SECONDS = 0.01
+"""What is logged meanwhile is written together: a busy relay wakes this thread less often."""
+
 _CLOSE_SECONDS = 3.0
 _TEXT_LIMIT = 500  # characters of a value that came from elsewhere
 _TRACEBACK_LIMIT = 8000
 
 
+_json = json.JSONEncoder(ensure_ascii=True, default=str).encode
+
+
 class _JsonLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(_document(record), ensure_ascii=True, default=str)
+        return _json(_document(record))
 
 
 class _TextLine(logging.Formatter):
@@ -33,9 +40,9 @@ class _TextLine(logging.Formatter):
 
 
 def _document(record: logging.LogRecord) -> dict[str, Any]:
-    at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    second, fraction = divmod(record.created, 1)
     document: dict[str, Any] = {
-        "at": at.replace("+00:00", "Z"),
+        "at": f"{_second(second)}.{int(fraction * 1000):03}Z",
         "event": record.getMessage() if hasattr(record, "fields") else "log",
         "level": record.levelname.lower(),
     }
@@ -49,6 +56,11 @@ def _document(record: logging.LogRecord) -> dict[str, Any]:
     return document
 
 
+@lru_cache(maxsize=2)
+def _second(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _word(value: object) -> str:
     if isinstance(value, list):
         return ",".join(_word(each) for each in value)
@@ -59,15 +71,15 @@ def _word(value: object) -> str:
 class _Desk(logging.Handler):
     """Lays records ready for the writer; never waits, drops and counts what does not fit."""
 
-    def __init__(self, records: queue.Queue[logging.LogRecord | None]) -> None:
+    def __init__(self, records: "queue.SimpleQueue[logging.LogRecord | None]") -> None:
         super().__init__()
         self._records = records
         self.dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._records.put_nowait(record)
-        except queue.Full:
+        if self._records.qsize() < _MOST_LINES_WAITING:
+            self._records.put(record)
+        else:
             self.dropped += 1
 
 
@@ -82,10 +94,13 @@ class LogWriter:
         self._stream = stream
         self._descriptor = _descriptor_of(stream)
         self._formatter = _TextLine() if stream.isatty() else _JsonLine()
-        self._records: queue.Queue[logging.LogRecord | None] = queue.Queue(_MOST_LINES_WAITING)
+        self._records: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
         self._desk = _Desk(self._records)
         self._unwritten = self._told = 0
         self._torn = False
+        # No line shows these, and to find them out for each record takes half of its time.
+        logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
         self._root = logging.getLogger()
         self._root.addHandler(self._desk)
         self._root.setLevel(level)
@@ -97,16 +112,33 @@ class LogWriter:
     def close(self) -> None:
         """Write what waits and stop, within a few seconds."""
         self._root.removeHandler(self._desk)
-        with contextlib.suppress(queue.Full):
-            self._records.put(None, timeout=_CLOSE_SECONDS)
+        self._closing.set()
+        self._records.put(None)
         self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
-        while (record := self._records.get()) is not None:
+        ended = False
+        while not ended:
+            first = self._records.get()
+            if first is not None:
+                self._closing.wait(_GATHER_SECONDS)
+            records, ended = self._waiting(first)
             self._tell_lost()
-            if not self._write(record):
-                self._unwritten += 1
+            self._unwritten += self._write(records)
         self._tell_lost()
+
+    def _waiting(self, record: logging.LogRecord | None) -> tuple[list[logging.LogRecord], bool]:
+        """`record` and what waits behind it, and whether that was the last."""
+        records: list[logging.LogRecord] = []
+        while record is not None:
+            records.append(record)
+            if len(records) >= _MOST_LINES_AT_ONCE:
+                return records, False
+            try:
+                record = self._records.get_nowait()
+            except queue.Empty:
+                return records, False
+        return records, True
 
     def _tell_lost(self) -> None:
         lost = self._desk.dropped + self._unwritten
@@ -115,32 +147,44 @@ class LogWriter:
                 {"levelno": logging.WARNING, "levelname": "WARNING", "msg": "log-lost"}
                 | {"fields": {"count": lost - self._told}}
             )
-            if self._write(record):
+            if not self._write([record]):
                 self._told = lost
 
-    def _write(self, record: logging.LogRecord) -> bool:
-        """False where the line, or its end, did not get out."""
+    def _write(self, records: list[logging.LogRecord]) -> int:
+        """How many lines, or their ends, did not get out."""
+        lines = [line for record in records if (line := self._line(record)) is not None]
+        unformatted = len(records) - len(lines)
+        if not lines:
+            return unformatted
+        text = "".join(lines)
+        if self._descriptor is not None:
+            return unformatted + self._write_bytes(
+                self._descriptor, text.encode("utf-8", "backslashreplace")
+            )
         try:
-            line = self._formatter.format(record) + "\n"
-            if self._descriptor is None:
-                self._stream.write(line)
-                self._stream.flush()
-                return True
-            return self._write_bytes(self._descriptor, line.encode("utf-8", "backslashreplace"))
-        except Exception:  # noqa: BLE001 - nobody is left to tell, and the next line may do
-            return False
+            self._stream.write(text)
+            self._stream.flush()
+        except Exception:  # noqa: BLE001 - nobody is left to tell, and the next lines may do
+            return len(records)
+        return unformatted
 
-    def _write_bytes(self, descriptor: int, line: bytes) -> bool:
-        rest = b"\n" + line if self._torn else line
+    def _line(self, record: logging.LogRecord) -> str | None:
+        try:
+            return self._formatter.format(record) + "\n"
+        except Exception:  # noqa: BLE001 - the same
+            return None
+
+    def _write_bytes(self, descriptor: int, lines: bytes) -> int:
+        rest = b"\n" + lines if self._torn else lines
         while rest:
             try:
                 written = os.write(descriptor, rest)
             except OSError:
-                return False
-            rest = rest[written:]
+                return rest.count(b"\n", 1 if self._torn and rest[:1] == b"\n" else 0)
             # Half a line on a full disk: what follows begins on a line of its own.
-            self._torn = bool(rest)
-        return True
+            self._torn = rest[written - 1 : written] != b"\n" if written else self._torn
+            rest = rest[written:]
+        return 0
 
 
 def _descriptor_of(stream: TextIO) -> int | None:

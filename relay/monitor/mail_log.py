@@ -25,7 +25,12 @@ _TEXT_LIMIT = 500  # characters of a value: a hostile reply must not fill the di
 
 def event(name: str, level: int = logging.INFO, **fields: object) -> None:
     """Write one event; fields that are None are left out."""
-    _log.log(level, name, extra={"fields": {k: v for k, v in fields.items() if v is not None}})
+    if not _log.isEnabledFor(level):
+        return
+    # Logger.log would also look up the line of code, the thread and the process.
+    record = logging.LogRecord(_log.name, level, "", 0, name, None, None)
+    record.fields = {k: v for k, v in fields.items() if v is not None}
+    _log.handle(record)
 
 
 def accepted(message: NewMessage, size_bytes: int) -> None:

@@ -1,6 +1,6 @@
 """Message ids: time-ordered integers inside, opaque short strings outside."""
 
-import secrets
+import os
 import threading
 import time
 
@@ -9,6 +9,8 @@ _DIGITS = 13  # 13 x 5 bits hold the 63 bits of an SQLite or PostgreSQL integer
 _RANDOM_BITS = 21  # below 42 bits of milliseconds: 63 in all, enough until the year 2109
 
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_POOL_BYTES = 3 * 256  # the system is not asked for randomness at each id
 
 
 class IdSource:
@@ -16,19 +18,28 @@ class IdSource:
 
     def __init__(self) -> None:
         self._last = 0
+        self._pool = b""
         self._lock = threading.Lock()
 
     def next(self) -> int:
         """The next id, larger than each before it even if the clock steps back."""
-        now = time.time_ns() // 1_000_000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        milliseconds = time.time_ns() // 1_000_000
         with self._lock:
-            self._last = max(self._last + 1, now)
+            random = int.from_bytes(self._three_bytes()) >> 24 - _RANDOM_BITS
+            self._last = max(self._last + 1, milliseconds << _RANDOM_BITS | random)
             return self._last
+
+    def _three_bytes(self) -> bytes:
+        if not self._pool:
+            self._pool = os.urandom(_POOL_BYTES)
+        three, self._pool = self._pool[:3], self._pool[3:]
+        return three
 
 
 def id_text(number: int) -> str:
     """The id as commands, logs and Received fields show it: 13 characters."""
-    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_DIGITS)))
+    pairs = (_PAIRS[number >> 10 * place & 1023] for place in (5, 4, 3, 2, 1, 0))
+    return _ALPHABET[number >> 60 & 31] + "".join(pairs)
 
 
 def id_number(text: str) -> int | None:

@@ -54,6 +54,6 @@ def test_no_command_from_before_the_handshake_is_obeyed_after_it(
                     assert peer.command("RCPT TO:<klant@example.net>").startswith("250")
                     assert peer.message(b"Subject: x\r\n\r\nx\r\n").startswith("250 2.0.0")
             arrived = smarthost.wait_for(len(INJECTED))
-            assert len(relay.log_events("accepted")) == len(INJECTED)
+            assert len(relay.wait_for_event("accepted", len(INJECTED))) == len(INJECTED)
     assert {each.sender.address for each in arrived} == {SENDER}
     assert all(b" with ESMTPS id " in each.content.replace(b"\r\n", b"") for each in arrived)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,6 +148,25 @@ def test_below_the_reserve_nothing_new_is_taken(
         assert listening.body_rows() == 1
         free_bytes = 2_000_000
         sends(peer, MESSAGE, "250 2.0.0")
+
+
+def test_ample_room_is_not_asked_for_again_until_a_moment_has_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(url="sqlite:", reserve_bytes=1_000_000)
+    with Listening(tmp_path, client(), spool=spool) as listening, listening.greeted() as peer:
+        now, free_bytes = 1000.0, 1_001_000_000
+        monkeypatch.setattr("relay.intake.context.time", SimpleNamespace(monotonic=lambda: now))
+        monkeypatch.setattr(listening.spool, "free_bytes", lambda: free_bytes)
+        sends(peer, MESSAGE, "250 2.0.0")
+        free_bytes, now = 0, 1000.09
+        sends(peer, MESSAGE, "250 2.0.0")
+        now = 1000.11
+        assert peer.command("MAIL FROM:<a@example.nl>") == FULL
+        free_bytes = 1_000_999_999  # room, but not ample: asked each time
+        peer.mail()
+        free_bytes = 0
+        assert peer.message(MESSAGE) == FULL
 
 
 def test_a_disk_that_tells_nothing_is_taken_as_large_enough(

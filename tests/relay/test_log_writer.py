@@ -141,6 +141,7 @@ def test_a_full_disk_loses_lines_and_tears_at_most_one(
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(log_writer, "_MOST_LINES_AT_ONCE", 1)
     path = tmp_path / "log"
     with path.open("w") as stream, writing(stream):
         for number in range(5):
@@ -154,6 +155,33 @@ def test_a_full_disk_loses_lines_and_tears_at_most_one(
     assert kept[0] == "0"
     assert kept[-1] == "4"
     assert lost == 5 - len(kept) > 0
+
+
+def test_of_lines_written_together_each_that_did_not_get_out_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = os.write, iter(range(1000))
+
+    def full(descriptor: int, data: bytes) -> int:
+        match next(calls):
+            case 0:  # two lines of the five, and the beginning of the third
+                return write(descriptor, data[: data.index(b"\n", data.index(b"\n") + 1) + 20])
+            case 1:
+                raise OSError(errno.ENOSPC, "no space left on device")
+        return write(descriptor, data)
+
+    path = tmp_path / "log"
+    monkeypatch.setattr(log_writer, "_GATHER_SECONDS", 60.0)  # until it closes: all at once
+    monkeypatch.setattr(os, "write", full)
+    with path.open("w") as stream, writing(stream):
+        for number in range(5):
+            mail_log.event("attempt", id=str(number))
+    lines = path.read_bytes().split(b"\n")
+    whole = [json.loads(line) for line in lines if line.endswith(b"}")]
+    assert [each.get("id") for each in whole] == ["0", "1", None]
+    assert whole[-1]["event"] == "log-lost"
+    assert whole[-1]["count"] == 3
+    assert len([line for line in lines if line and not line.endswith(b"}")]) == 1
 
 
 class Unread(RelayProcess):

@@ -21,7 +21,11 @@ ID = b"Message-ID: <abc@relay.nl>\r\n"
 def repaired(message: bytes, reverse_path: str | None = "info@mijnbakkerij.nl") -> Repaired:
     envelope = Envelope(reverse_path, (Recipient("jan@voorbeeld.nl"),))
     return repair(
-        message, envelope=envelope, now=NOW, hostname="relay.nl", message_id="<abc@relay.nl>"
+        headers.split(message),
+        envelope=envelope,
+        now=NOW,
+        hostname="relay.nl",
+        message_id="<abc@relay.nl>",
     )
 
 
