@@ -18,7 +18,7 @@ from relay.control.documents import reply_document
 from relay.envelope import Recipient
 from relay.smarthost.connect import Connection
 from relay.smarthost.exchange import ExchangeLost
-from relay.smarthost.transaction import DotStuffer, Outgoing, mail_line, rcpt_line
+from relay.smarthost.wire import DotStuffer, Outgoing, mail_line, rcpt_line
 
 _PARTING_SECONDS = 5
 _PIECE_BYTES = 65_536

@@ -17,18 +17,18 @@ from relay.delivery.outgoing import (
     Loaded,
     address_message,
     batches,
-    load,
+    load_claimed,
     refused_here,
     wire_body,
     with_signature,
 )
+from relay.delivery.recording import Recorder, at_last
 from relay.delivery.report_pace import ReportPace
 from relay.delivery.reports import Original, Reporter
 from relay.delivery.settling import Attempted, settle_attempt
 from relay.delivery.signing import NotSigned, Signatory, Text
 from relay.delivery.telling import tell
 from relay.delivery.usage import Allowance, portions
-from relay.monitor import mail_log
 from relay.smarthost.connect import STANDARD_TIMEOUTS, ConnectFailure, Connection, Timeouts
 from relay.smarthost.transaction import transact
 from relay.spool.errors import SpoolError
@@ -39,13 +39,19 @@ log = logging.getLogger(__name__)
 
 _POISON_FAULTS = 3
 _MOST_ACCUSED = 1000
-_LONGEST_RECORD_PAUSE_SECONDS = 5.0  # after which the mail of all lanes moves again
-_LAST_RECORD_SECONDS = 1.0  # for the record of an attempt whose worker is cancelled
 _FULL_BODY_BYTES = 100_000  # of an original that a report returns whole
 
 
 class BodyMissing(Exception):
     """The spool has no bytes of a message that is still to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An attempt that has ended; `recording` ends when its outcome is recorded."""
+
+    judgement: Judgement
+    recording: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -73,6 +79,7 @@ class _Run:
         self.fates = [(queued, acquitted(fate)) for queued, fate in self.fates]
 
     def attempted(self, at: datetime) -> Attempted:
+        allowance = self.allowance
         return Attempted(
             claim=self.claim,
             fates=self.fates,
@@ -80,6 +87,7 @@ class _Run:
             seconds=time.monotonic() - self.began,
             address=self.address,
             relayed_without_dsn=self.relayed_without_dsn,
+            usage=None if allowance is None else allowance.usage(),
         )
 
 
@@ -89,6 +97,7 @@ class Courier:
 
     config: Config
     spool: Spool
+    recorder: Recorder
     clock: Callable[[], datetime]
     chance: Callable[[], float]
     wake: Callable[[Collection[str]], None]
@@ -106,19 +115,19 @@ class Courier:
     """Messages that met trouble of the whole smarthost, with `passed` at that time."""
     signatory: Signatory = field(default_factory=Signatory)
     report_pace: ReportPace = field(default_factory=ReportPace)
-    unrecorded: int = 0
-    """Outcomes that the spool did not take yet."""
 
     @property
     def paused(self) -> bool:
         """No attempt may begin: what is sent and cannot be recorded is sent again after a crash."""
-        return self.unrecorded > 0 or self.spool.trouble is not None
+        return self.recorder.unrecorded > 0 or self.spool.trouble is not None
 
     async def deliver(
         self, connection: Connection, claim: Claim, smarthost: Smarthost, allowance: Allowance
-    ) -> Judgement | None:
+    ) -> Delivered | None:
         """Attempt a claim, as far as `allowance` lets it, and settle it; what the judgement blames
         is the caller's to heed.
+
+        Where all of it passed, the outcome is still being recorded on return.
 
         None: nothing was attempted, as the server had ended a connection that was used before.
         Cancelled, or after a fault of ours, the connection is cut and the claim settled.
@@ -134,11 +143,14 @@ class Courier:
             await self._give_up(run, error, in_doubt)
             if not isinstance(error, Exception):
                 raise
-            return Judgement(())
-        self._weigh(run)
-        await self._settle(run)
+            return Delivered(Judgement(()))
+        judgement = self._weighed(run)
         self.faults.pop(claim.message, None)
-        return run.judgement()
+        if all(fate.outcome is Outcome.DELIVERED for fate in judgement.fates):
+            settling = self._settle_meanwhile(run, *self._handed_over(run))
+            return Delivered(judgement, asyncio.create_task(settling))
+        await self._settle(run)
+        return Delivered(judgement)
 
     async def give_back(
         self, claim: Claim, smarthost: Smarthost, failure: ConnectFailure, blame: Blame
@@ -150,17 +162,14 @@ class Courier:
         run.leave(Fate(Outcome.DEFERRED, failure.phase, reply, blame, failure.cause))
         await self._settle(run)
 
-    async def give_up(
-        self, claim: Claim, smarthost: Smarthost, error: BaseException | None
-    ) -> None:
-        """Settle a claim that was not attempted after all; None: for no fault of anybody."""
-        run = _Run(claim, smarthost, time.monotonic())
-        await self._give_up(run, error, in_doubt=False)
+    async def give_up(self, claim: Claim, smarthost: Smarthost, error: BaseException) -> None:
+        """Settle a claim that was not attempted after all, because of `error`."""
+        await self._give_up(_Run(claim, smarthost, time.monotonic()), error, in_doubt=False)
 
     async def _attempt(self, run: _Run, connection: Connection, allowance: Allowance) -> bool:
         """Every batch in its turn; False if the connection turned out to have ended before."""
         claim, config = run.claim, self.config
-        loaded = await load(self.spool.queue, claim.message)
+        loaded = await load_claimed(self.spool.queue, claim)
         if loaded is None:
             raise BodyMissing(str(claim.message))
         run.relayed_without_dsn = not connection.capabilities.dsn
@@ -196,11 +205,13 @@ class Courier:
             run.fates += zip(sent, judgement.fates, strict=True)
             if judgement.drop:
                 connection.exchange.abort("the server's replies are out of order")
-        if not allowance.short or run.judgement().worst or not connection.exchange.usable:
-            run.leave(_left_over(run.judgement()))
+        judgement, some_left = run.judgement(), len(run.fates) < len(claim.recipients)
+        may_wait = allowance.short and not judgement.worst and connection.exchange.usable
+        if some_left and not may_wait:
+            run.leave(_left_over(judgement))
         return True
 
-    def _weigh(self, run: _Run) -> None:
+    def _weighed(self, run: _Run) -> Judgement:
         """Acquit a smarthost that passes other mail while this message meets trouble again.
 
         A reply about one recipient can read like one about us. It must not stop all others.
@@ -210,16 +221,17 @@ class Courier:
         if judgement.worst is None:
             self.accused.pop(message, None)
             self.passed[name] += judgement.passes
-            return
+            return judgement
         if self.accused.setdefault(message, self.passed[name]) < self.passed[name]:
             run.acquit_the_lane()
         while len(self.accused) > _MOST_ACCUSED:
             del self.accused[next(iter(self.accused))]
+        return run.judgement()
 
-    async def _give_up(self, run: _Run, error: BaseException | None, in_doubt: bool) -> None:
+    async def _give_up(self, run: _Run, error: BaseException, in_doubt: bool) -> None:
         """Settle what an attempt came to that ended in the middle."""
         message, phase = run.claim.message, Phase.DOT if in_doubt else Phase.MAIL
-        if error is None or not isinstance(error, Exception):
+        if not isinstance(error, Exception):
             cause = "interrupted"
             run.leave(Fate(Outcome.INTERRUPTED, phase, None, cause=cause, in_doubt=in_doubt))
         else:
@@ -240,56 +252,52 @@ class Courier:
         return self.faults[message] >= _POISON_FAULTS
 
     async def _settle(self, run: _Run) -> None:
-        """Record an attempt, and let a client that waits for it know; cancelled, it does so still,
-        unless the disk does not take it."""
-        attempted, settlement = self._settlement(run)
-        handover = self.waiters.hand_over(attempted, settlement, run.smarthost)
-        recording = asyncio.ensure_future(self._record(handover))
+        """Record an attempt as it stands now, and let a client that waits for it know.
+
+        Cancelled, it is recorded still, unless the disk does not take it.
+        """
+        attempted, handover = self._handed_over(run)
+        recording = asyncio.create_task(self.recorder.record(handover))
         cancelled: asyncio.CancelledError | None = None
         try:
             settled = await asyncio.shield(recording)
         except asyncio.CancelledError as error:
             cancelled = error
-            settled = await _at_last(recording)
+            settled = await at_last(recording) is True
         except BaseException:
             handover.failed()
             raise
-        settlement = handover.settlement
         if cancelled is None or settled:
-            handover.recorded(settled)
+            self._recorded(run, attempted, handover, settled)
         else:
             handover.failed()
-        if settled:
-            lanes = {each.lane for message, _ in settlement.dsns for each in message.placements}
-            lanes |= {each.lane for each in settlement.results if each.lane is not None}
-            self.wake(lanes - {run.claim.lane})
-            tell(attempted, settlement, run.smarthost, self.config.language)
         if cancelled is not None:
             raise cancelled
 
-    async def _record(self, handover: Handover) -> bool:
-        """While the disk refuses, only the record is tried again, not the mail, and no other
-        attempt begins."""
+    async def _settle_meanwhile(self, run: _Run, attempted: Attempted, handover: Handover) -> None:
+        """The same in a task of its own, which `seen_through` ends where it takes too long."""
         try:
-            return await self.spool.queue.settle(handover.settlement)
-        except SpoolError as error:
+            settled = await self.recorder.record(handover)
+        except BaseException:
             handover.failed()
-            mail_log.alert("outcome-not-recorded", str(error))
-        self.unrecorded += 1
-        try:
-            return await self._record_patiently(handover.settlement)
-        finally:
-            self.unrecorded -= 1
+            raise
+        self._recorded(run, attempted, handover, settled)
 
-    async def _record_patiently(self, settlement: Settlement) -> bool:
-        pause = 1.0
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                return await self.spool.queue.settle(settlement)
-            except SpoolError as error:
-                log.info("outcome of %s not recorded yet: %s", settlement.claim.message, error)
-            pause = min(pause * 2, _LONGEST_RECORD_PAUSE_SECONDS)
+    def _handed_over(self, run: _Run) -> tuple[Attempted, Handover]:
+        attempted, settlement = self._settlement(run)
+        return attempted, self.waiters.hand_over(attempted, settlement, run.smarthost)
+
+    def _recorded(self, run: _Run, attempted: Attempted, handover: Handover, settled: bool) -> None:
+        settlement = handover.settlement
+        handover.recorded(settled)
+        if settled:
+            lanes = {each.lane for each in settlement.results if each.lane is not None}
+            for message, _ in settlement.dsns:
+                lanes |= {each.lane for each in message.placements}
+            lanes.discard(run.claim.lane)  # whose worker looks by itself
+            if lanes:
+                self.wake(lanes)
+            tell(attempted, settlement, run.smarthost, self.config.language)
 
     def _settlement(self, run: _Run) -> tuple[Attempted, Settlement]:
         """What to record. A fault in writing a report holds what would have failed unreported."""
@@ -303,16 +311,7 @@ class Courier:
             log.exception("fault while reporting on %s", run.claim.message, exc_info=error)
             attempted = replace(attempted, fates=list(map(_held_if_failed, run.fates)))
             settlement = settle_attempt(attempted, None, reporter, self.config, self.chance())
-        usage = run.allowance.usage() if run.allowance is not None else None
-        return attempted, replace(settlement, usage=usage)
-
-
-async def _at_last(recording: asyncio.Future[bool]) -> bool:
-    """Whether it is recorded within a moment; if not it is given up."""
-    await asyncio.wait([recording], timeout=_LAST_RECORD_SECONDS)
-    recording.cancel()
-    done = await asyncio.gather(recording, return_exceptions=True)
-    return done[0] is True
+        return attempted, settlement
 
 
 def _original(claim: Claim, loaded: Loaded) -> Original:

@@ -12,9 +12,10 @@ from relay.config.model import Config, Smarthost
 from relay.delivery.blocks import Blocks, Trouble
 from relay.delivery.budget import Budget
 from relay.delivery.courier import Courier
+from relay.delivery.crew import Crew
 from relay.delivery.direct import Waiters
-from relay.delivery.lane import Lane
 from relay.delivery.moving import Mover, Standing
+from relay.delivery.recording import Recorder
 from relay.delivery.sightings import Sightings
 from relay.delivery.tools import Tools
 from relay.smarthost.connect import STANDARD_TIMEOUTS, Timeouts
@@ -47,7 +48,16 @@ class Dispatcher:
         self._config = config
         self._spool = spool
         self._tools = Tools(
-            courier=Courier(config, spool, clock, chance, self.wake, timeouts, self.waiters),
+            courier=Courier(
+                config,
+                spool,
+                Recorder(spool.queue),
+                clock,
+                chance,
+                self.wake,
+                timeouts,
+                self.waiters,
+            ),
             blocks=self.blocks,
             budget=Budget(config, spool.ledger, clock),
             sightings=Sightings(spool.ledger, clock),
@@ -56,7 +66,7 @@ class Dispatcher:
             blocks_changed=self._fail_over,
             timeouts=timeouts,
         )
-        self._lanes: dict[str, Lane] = {}
+        self._crews: dict[str, Crew] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watches: list[asyncio.Task[None]] = []
         self._mover = Mover(spool.queue, self._standing)
@@ -79,7 +89,7 @@ class Dispatcher:
         for watch in self._watches:
             watch.cancel()
         deadline = asyncio.get_running_loop().time() + seconds
-        await asyncio.gather(*(lane.stop(seconds) for lane in self._lanes.values()))
+        await asyncio.gather(*(crew.stop(seconds) for crew in self._crews.values()))
         tasks = [*self._tasks.values(), *self._watches]
         for task in tasks:
             task.cancel()
@@ -88,10 +98,12 @@ class Dispatcher:
         await self.tokens.stop(max(left, _LAST_TOKENS_SECONDS))
 
     def wake(self, lanes: Collection[str] | None = None) -> None:
-        """Mail came for these lanes, or may be due in any."""
-        for name, lane in self._lanes.items():
-            if lanes is None or name in lanes:
-                lane.wake()
+        """A message came for each of these lanes; None: mail may be due in any."""
+        for name, crew in self._crews.items():
+            if lanes is None:
+                crew.lane.wake()
+            elif name in lanes:
+                crew.lane.mail_came()
 
     async def reload(self, config: Config) -> None:
         """Work by `config` from now on; queued mail follows its routes and credentials."""
@@ -104,7 +116,7 @@ class Dispatcher:
         await self.realign()
         self._open_lanes()
         self.wake()
-        gone = self._lanes.keys() - {smarthost.name for smarthost in config.smarthosts}
+        gone = self._crews.keys() - {smarthost.name for smarthost in config.smarthosts}
         await asyncio.gather(*map(self._close_lane, gone))
 
     async def sender_rules_changed(self) -> None:
@@ -179,23 +191,23 @@ class Dispatcher:
 
     def lanes_open(self, names: Collection[str]) -> bool:
         """Mail may leave by each of these lanes now: nothing blocks it, no limit makes it wait."""
-        lanes = [self._lanes.get(name) for name in names]
-        return all(lane is not None and lane.is_open for lane in lanes)
+        crews = [self._crews.get(name) for name in names]
+        return all(crew is not None and crew.lane.is_open for crew in crews)
 
     def _open_lanes(self) -> None:
         for smarthost in self._config.smarthosts:
-            lane = self._lanes.get(smarthost.name)
-            if lane is not None:
-                lane.smarthost = smarthost
+            crew = self._crews.get(smarthost.name)
+            if crew is not None:
+                crew.lane.smarthost = smarthost
                 continue
-            lane = self._lanes[smarthost.name] = Lane(smarthost, self._tools)
+            crew = self._crews[smarthost.name] = Crew(smarthost, self._tools)
             self._tasks[smarthost.name] = asyncio.create_task(
-                lane.run(), name=f"lane {smarthost.name}"
+                crew.run(), name=f"lane {smarthost.name}"
             )
 
     async def _close_lane(self, name: str) -> None:
-        lane, task = self._lanes.pop(name), self._tasks.pop(name)
-        await lane.stop(_CLOSING_SECONDS)
+        crew, task = self._crews.pop(name), self._tasks.pop(name)
+        await crew.stop(_CLOSING_SECONDS)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -224,7 +236,7 @@ class Dispatcher:
             try:
                 if await self.blocks.forget_changed_secrets():
                     self.wake()
-                if set(await self._spool.queue.lanes_waiting()) - self._lanes.keys():
+                if set(await self._spool.queue.lanes_waiting()) - self._crews.keys():
                     await self.realign()
                     self.wake()
                 # The time of a block has passed; or mail was under way when others were moved.

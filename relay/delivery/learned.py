@@ -43,6 +43,13 @@ class Limits:
     recipients_per_day: int | None = None
     max_recipients: int = 100
 
+    @property
+    def counted(self) -> bool:
+        """Each message uses up something of them."""
+        return (self.messages_per_minute, self.messages_per_day, self.recipients_per_day) != (
+            None,
+        ) * 3
+
     def of(self, kind: Kind) -> int | None:
         """One of them."""
         found: int | None = getattr(self, kind.value)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from presets.explain import judge
 from presets.reply import Reply
 from presets.verdict import Phase, Scope
-from relay.smarthost.transaction import Transcript
+from relay.smarthost.transcript import Transcript
 from relay.spool.model import Outcome
 
 
@@ -95,9 +95,15 @@ def judge_transcript(transcript: Transcript, recipients: int, server: Server) ->
     A recipient's own refusal decides about that recipient alone, whatever became of the others.
     """
     if _is_out_of_step(transcript):
-        said = transcript.parting if transcript.out_of_step else transcript.data
-        fate = Fate(Outcome.DEFERRED, transcript.phase, said, Blame.UNSURE, "out-of-step")
-        return Judgement((replace(fate, in_doubt=transcript.in_doubt),) * recipients, drop=True)
+        said = transcript.dot or transcript.data
+        if transcript.out_of_step:
+            said = transcript.parting
+        # No refusal is believed: a message that has left whole may have been taken.
+        fate = Fate(
+            *(Outcome.DEFERRED, transcript.phase, said, Blame.UNSURE, "out-of-step"),
+            in_doubt=transcript.whole,
+        )
+        return Judgement((fate,) * recipients, drop=True)
     drop = transcript.broken is not None or any(map(_is_confusion, _answers(transcript)))
     if transcript.mail is not None and not transcript.mail.positive:
         fate = judge_reply(transcript.mail, Phase.MAIL, server)
@@ -166,7 +172,7 @@ def _fate_of_accepted(transcript: Transcript, server: Server) -> Fate:
 def _fate_of_broken(transcript: Transcript, server: Server) -> Fate:
     phase, said = transcript.phase, transcript.parting
     if transcript.in_doubt:
-        return Fate(Outcome.DEFERRED, phase, said, Blame.UNSURE, "in-doubt", in_doubt=True)
+        return Fate(Outcome.DEFERRED, Phase.DOT, said, Blame.UNSURE, "in-doubt", in_doubt=True)
     if said is None:
         # A 421 may come as the answer to a command just as well as unasked.
         said = next((each for each in _answers(transcript) if each.code == 421), None)
@@ -180,10 +186,10 @@ def _fate_of_broken(transcript: Transcript, server: Server) -> Fate:
 def _is_out_of_step(transcript: Transcript) -> bool:
     """No reply is sure to belong to its command: a refusal may be another recipient's.
 
-    Signs of it are DATA answered by what cannot answer it, and a recipient taken without a sender.
-    The reply that is then left over may still be on its way.
+    Signs of it are DATA answered by what cannot answer it, a recipient taken without a sender, and
+    a message taken without a recipient. The reply that is then left over may still be on its way.
     """
-    if transcript.out_of_step:
+    if transcript.out_of_step or transcript.taken_against_its_word:
         return True
     mail, data = transcript.mail, transcript.data
     taken = any(reply.positive for reply in transcript.recipients)

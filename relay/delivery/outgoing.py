@@ -11,7 +11,7 @@ from relay.delivery.route import find_path, sender_policy
 from relay.delivery.sender_rule import SenderSettings, leave
 from relay.message import headers
 from relay.smarthost.capabilities import Capabilities
-from relay.smarthost.transaction import Outgoing
+from relay.smarthost.wire import Outgoing
 from relay.spool.model import Claim, Outcome, QueuedRecipient, SenderRule
 from relay.spool.protocol import Queue
 
@@ -32,6 +32,10 @@ class Loaded:
     header: bytes
     rest: bytes
 
+    def is_all_of(self, claim: Claim) -> bool:
+        """The message has no further piece."""
+        return len(self.header) + len(self.rest) >= claim.bytes
+
 
 def batches(
     config: Config, claim: Claim, smarthost: Smarthost, rules: Sequence[SenderRule] = ()
@@ -50,6 +54,13 @@ def batches(
         for policy, members in groups.items()
         for start in range(0, len(members), most)
     )
+
+
+async def load_claimed(queue: Queue, claim: Claim) -> Loaded | None:
+    """The first piece of a claimed message; None if its bytes are gone."""
+    if claim.body is not None:
+        return Loaded(*headers.split(claim.body))
+    return await load(queue, claim.message)
 
 
 async def load(queue: Queue, message: int) -> Loaded | None:
@@ -87,16 +98,21 @@ async def wire_body(
     queue: Queue, claim: Claim, header: bytes, loaded: Loaded
 ) -> AsyncIterator[bytes]:
     """The bytes to send: the edited header, then the stored rest piece by piece."""
-    async for piece in stored_rest(queue, claim, loaded):
-        yield header + piece
-        header = b""
+    yield header + loaded.rest
+    if not loaded.is_all_of(claim):
+        async for piece in _further_pieces(queue, claim):
+            yield piece
 
 
 async def stored_rest(queue: Queue, claim: Claim, loaded: Loaded) -> AsyncIterator[bytes]:
     """What follows the header block, piece by piece; one piece at a time is in memory."""
     yield loaded.rest
-    if len(loaded.header) + len(loaded.rest) >= claim.bytes:
-        return
+    if not loaded.is_all_of(claim):
+        async for piece in _further_pieces(queue, claim):
+            yield piece
+
+
+async def _further_pieces(queue: Queue, claim: Claim) -> AsyncIterator[bytes]:
     first = True
     async for piece in queue.body(claim.message):
         if not first:
@@ -106,6 +122,8 @@ async def stored_rest(queue: Queue, claim: Claim, loaded: Loaded) -> AsyncIterat
 
 def with_signature(outgoing: Outgoing, header: bytes, signature: bytes) -> tuple[Outgoing, bytes]:
     """The same with a DKIM-Signature on top; what was empty changes nothing."""
+    if not signature:
+        return outgoing, header
     size_bytes = outgoing.size_bytes + len(signature)
     return replace(outgoing, size_bytes=size_bytes), signature + header
 
@@ -117,7 +135,11 @@ def refused_here(
 
     8-bit text goes as it is also to a server without 8BITMIME: nothing is ever re-encoded.
     """
-    limit, refused = capabilities.size_bytes, set[int]()
+    limit = capabilities.size_bytes
+    fits = limit is None or outgoing.size_bytes <= limit
+    if fits and (capabilities.smtputf8 or _is_ascii(outgoing)):
+        return [], outgoing, batch.recipients
+    refused = set[int]()
     reply = Reply(553, "5.6.7", "the smarthost takes no address with non-ASCII letters")
     if limit is not None and outgoing.size_bytes > limit:
         reply = Reply(552, "5.3.4", f"larger than the {limit} bytes that the smarthost takes")
@@ -130,3 +152,9 @@ def refused_here(
     fates = [(each, fate) for each in batch.recipients if each.position in refused]
     sent = tuple(each for each in batch.recipients if each.position not in refused)
     return fates, replace(outgoing, recipients=tuple(each.recipient for each in sent)), sent
+
+
+def _is_ascii(outgoing: Outgoing) -> bool:
+    return (outgoing.reverse_path or "").isascii() and all(
+        each.address.isascii() for each in outgoing.recipients
+    )

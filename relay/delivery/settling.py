@@ -20,6 +20,7 @@ from relay.spool.model import (
     RecipientResult,
     Settlement,
     State,
+    Usage,
 )
 
 Fates = Sequence[tuple[QueuedRecipient, Fate]]
@@ -35,6 +36,7 @@ class Attempted:
     seconds: float
     address: str | None
     relayed_without_dsn: bool = False
+    usage: Usage | None = None
 
 
 def settle_attempt(
@@ -62,6 +64,7 @@ def settle_attempt(
         counts=counts,
         warned=warned,
         dsns=reports,
+        usage=attempted.usage,
     )
 
 
@@ -143,18 +146,18 @@ def _reports(
     claim, now = attempted.claim, attempted.at
     pairs = [(queued.recipient, fate) for queued, fate in fates]
     failed = [pair for pair in pairs if pair[1].outcome is Outcome.FAILED]
-    found = [reporter.failure(original, failed, now)]
+    found = [reporter.failure(original, failed, now)] if failed else []
     if attempted.relayed_without_dsn:
         done = [pair for pair in pairs if pair[1].outcome is Outcome.DELIVERED]
         found.append(reporter.relayed(original, done, now))
+    warned = False
     late = [
         pair
         for pair in pairs
         if pair[1].outcome is Outcome.DEFERRED and pair[1].blame is Blame.MESSAGE
     ]
-    warned = False
-    overdue = now - claim.received_at >= config.delivery.warn_after
-    if late and overdue and not claim.warned and not claim.is_dsn:
+    overdue = bool(late) and now - claim.received_at >= config.delivery.warn_after
+    if overdue and not claim.warned and not claim.is_dsn:
         found.append(reporter.delay(original, late, now))
         warned = True
     return tuple(report for report in found if report is not None), warned

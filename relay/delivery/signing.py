@@ -80,7 +80,7 @@ class Signatory:
 
         Raises SpoolError where the message cannot be read.
         """
-        entry = key_for(author_domain(header), keys)
+        entry = key_for(author_domain(header), keys) if keys else None
         if entry is None:
             return b""
         try:

@@ -13,12 +13,9 @@ def tell(
 ) -> None:
     """The events of one attempt, each refusal with what it means."""
     claim, name = attempted.claim, smarthost.name
-    fates = {queued.position: fate for queued, fate in attempted.fates}
-    reasons = {result.position: result.held_for for result in settlement.results}
     by_position = {queued.position: queued.recipient.address for queued in claim.recipients}
     for record in settlement.attempts:
         who = [by_position[position] for position in record.recipients]
-        why = _why(fates[record.recipients[0]], smarthost, language)
         mail_log.attempt(
             claim.message,
             smarthost=name,
@@ -28,7 +25,11 @@ def tell(
         )
         if record.outcome is Outcome.DELIVERED:
             mail_log.delivered(claim.message, name, who, record.reply)
-        elif record.outcome in (Outcome.DEFERRED, Outcome.INTERRUPTED):
+            continue
+        fates = {queued.position: fate for queued, fate in attempted.fates}
+        reasons = {result.position: result.held_for for result in settlement.results}
+        why = _why(fates[record.recipients[0]], smarthost, language)
+        if record.outcome in (Outcome.DEFERRED, Outcome.INTERRUPTED):
             mail_log.deferred(
                 claim.message,
                 name,

@@ -8,7 +8,7 @@ from relay.delivery.learned import Kind
 from relay.delivery.outcome import TOO_MANY_RECIPIENTS, Judgement
 from relay.delivery.outgoing import Batch
 from relay.delivery.window import Amount
-from relay.smarthost.transaction import Transcript
+from relay.smarthost.transcript import Transcript
 from relay.spool.model import Usage
 
 
@@ -58,8 +58,10 @@ class Allowance:
         """A transaction has ended."""
         accepted = sum(reply.positive for reply in transcript.recipients)
         dot = transcript.dot
-        taken = transcript.in_doubt or (dot is not None and dot.positive)
-        self._count(accepted if taken else None)
+        if transcript.in_doubt:  # also those of whom it had said nothing
+            self._count(sum(fate.in_doubt for fate in judgement.fates))
+        else:
+            self._count(accepted if dot is not None and dot.positive else None)
         if any(fate.cause == TOO_MANY_RECIPIENTS for fate in judgement.fates):
             refused_one_by_one = accepted < len(transcript.recipients)
             fits = accepted if refused_one_by_one else accepted // 2
@@ -146,5 +148,9 @@ def portions(batches: Iterable[Batch], allowance: Allowance) -> Iterator[Batch]:
             granted = allowance.room(len(rest))
             if not granted:
                 return
-            yield replace(batch, recipients=rest[:granted])
+            yield (
+                batch
+                if granted == len(batch.recipients)
+                else replace(batch, recipients=rest[:granted])
+            )
             rest = rest[granted:]

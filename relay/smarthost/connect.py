@@ -4,6 +4,7 @@ aiosmtplib greets, secures and logs in; each step that fails is a value, never a
 The password or token goes over verified TLS (loopback aside), by one mechanism, once.
 """
 
+import math
 import socket
 import ssl
 from dataclasses import dataclass, replace
@@ -28,6 +29,9 @@ from relay.smarthost.tokens import Tokens
 __all__ = ["STANDARD_TIMEOUTS", "ConnectFailure", "Connection", "Timeouts", "connect"]
 
 
+_LEAST_BYTES_PER_SECOND = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds for each step; at least those of RFC 5321 section 4.5.3.2 once mail flows."""
@@ -40,21 +44,29 @@ class Timeouts:
     block: float = 180
     dot: float = 600
 
+    def message(self, size_bytes: int) -> float:
+        """For the reply to a message of this size."""
+        return self.dot + size_bytes / _LEAST_BYTES_PER_SECOND
+
 
 STANDARD_TIMEOUTS = Timeouts()
 
 
 @dataclass(slots=True)
 class Connection:
-    """A server ready for MAIL. `used` counts the transactions it has seen; `dot_sent`: the message
-    of the running one has left whole, and its reply has not come."""
+    """A server ready for MAIL. `used` counts the transactions it has seen, `answered_at` is when
+    the last one ended, by the loop's clock; `dot_sent`: the message of the running one has left
+    whole, nothing has refused it, and its reply has not come; `chunking_failed`: CHUNKING is
+    offered, and better not used."""
 
     exchange: Exchange
     capabilities: Capabilities
     address: str
     greeting: str = ""
     used: int = 0
+    answered_at: float = -math.inf
     dot_sent: bool = False
+    chunking_failed: bool = False
 
 
 async def connect(

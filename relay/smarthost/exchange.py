@@ -28,6 +28,8 @@ class Exchange(asyncio.Protocol):
         self._lost: str | None = None
         self._unasked: list[Reply] = []
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._patience = self._deadline = 0.0
         self._can_write = asyncio.Event()
         self._can_write.set()
         transport.set_protocol(self)
@@ -94,21 +96,40 @@ class Exchange(asyncio.Protocol):
     async def reply(self, seconds: float) -> Reply:
         """The reply to the oldest command that has none yet. Raises ExchangeLost."""
         if not self._replies:
-            if self._lost is not None:
-                raise ExchangeLost(self._lost)
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._waiter
-            except TimeoutError:
-                self.abort(f"no reply within {seconds:g} seconds")
-                raise ExchangeLost(self._lost or "") from None
-            finally:
-                self._waiter = None
-        if not self._replies:
-            raise ExchangeLost(self._lost or "closed")
+            await self._wait(seconds)
         self._outstanding -= 1
         return self._replies.popleft()
+
+    async def _wait(self, seconds: float) -> None:
+        if self._lost is not None:
+            raise ExchangeLost(self._lost)
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        self._patience, self._deadline = seconds, loop.time() + seconds
+        # One timer for many waits, as hardly one of them lasts: it looks again where it is early.
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._cancel_timer()
+            self._timer = loop.call_at(self._deadline, self._look_at_the_time, loop)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        if not self._replies:
+            raise ExchangeLost(self._lost or "closed")
+
+    def _look_at_the_time(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if loop.time() < self._deadline:
+            self._timer = loop.call_at(self._deadline, self._look_at_the_time, loop)
+        else:
+            self.abort(f"no reply within {self._patience:g} seconds")
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def command(self, line: bytes, seconds: float) -> Reply:
         """Send one command line and wait for its reply. Raises ExchangeLost."""
@@ -166,6 +187,7 @@ class Exchange(asyncio.Protocol):
     def _fail(self, reason: str) -> None:
         if self._lost is None:
             self._lost = reason
+        self._cancel_timer()
         self._can_write.set()
         self._wake()
 

@@ -1,10 +1,15 @@
 """Replies out of a byte stream (RFC 5321 section 4.2), strict about what could be mispaired."""
 
+from functools import lru_cache
+
 from presets.reply import Reply
 
 REPLY_BYTES = 32_768
 """Of one reply, however many lines it has. One line may be all of it: refusing a long 250 after the
 final dot would send the message once more."""
+
+
+_SHORT_BYTES = 80
 
 
 class MalformedReply(Exception):
@@ -54,7 +59,16 @@ class ReplyParser:
         self._lines.append(text[4:])
         if mark == b"-":
             return None
-        reply = Reply.of(int(code), self._lines)
+        if len(self._lines) == 1 and len(text) <= _SHORT_BYTES:
+            reply = _short_reply(code, self._lines[0])
+        else:
+            reply = Reply.of(int(code), self._lines)
         self._lines = []
         self._reply_bytes = 0
         return reply
+
+
+@lru_cache(maxsize=64)
+def _short_reply(code: bytes, line: bytes) -> Reply:
+    """A server says most of what it says over and over again."""
+    return Reply.of(int(code), [line])

@@ -38,7 +38,8 @@ class Session:
         self._logged_in = False
         self._sender: Path | None = None
         self._recipients: list[Path] = []
-        self._chunks = b""
+        self._chunks = bytearray()
+        self._chunk_refused = False
 
     def run(self) -> None:
         """Talks until the connection ends, and records how."""
@@ -152,15 +153,21 @@ class Session:
 
     def _on_bdat(self, command: Command) -> None:
         size, _, last = command.argument.partition(" ")
+        if not self._chunks and self._recipients:
+            self._misbehave("BODY")
         chunk = self._stream.exactly(int(size))
         if self._sender is None or not self._recipients:
             self._answer(command, "503 5.5.1 MAIL and RCPT first")
-            return
-        self._chunks += chunk
-        if last.upper() == "LAST":
-            self._finish(command, self._chunks, chunked=True)
+        elif self._chunk_refused:
+            self._answer(command, "503 5.5.1 discarded after an earlier error")
+        elif last.upper() == "LAST":
+            scripted = self._action(command) != Action()
+            arrived = command if scripted else self._moment("DOT")
+            self._finish(arrived, bytes(self._chunks + chunk), chunked=True)
         else:
-            self._answer(command, "250 2.0.0 chunk ok")
+            self._chunks += chunk
+            taken = self._answer(command, "250 2.0.0 chunk ok").startswith("2")
+            self._chunk_refused = not taken
 
     def _on_rset(self, command: Command) -> None:
         self._forget()
@@ -250,7 +257,8 @@ class Session:
         raise _EndedError("dropped")
 
     def _forget(self) -> None:
-        self._sender, self._recipients, self._chunks = None, [], b""
+        self._sender, self._recipients, self._chunks = None, [], bytearray()
+        self._chunk_refused = False
 
     def _credentials(self, mechanism: str, initial: str) -> tuple[str, str]:
         if mechanism == "LOGIN":

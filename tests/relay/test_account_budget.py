@@ -31,7 +31,7 @@ from relay.delivery.pacing import MINUTE, Pace
 from relay.delivery.tools import learn
 from relay.delivery.usage import Allowance
 from relay.delivery.window import DAY, minute_of
-from relay.smarthost.transaction import Transcript
+from relay.smarthost.transcript import Transcript
 from relay.spool.model import AccountPace, BlockedBy, Outcome, Usage, UsedMinute
 from relay.spool.protocol import Ledger
 

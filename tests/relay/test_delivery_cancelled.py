@@ -12,7 +12,7 @@ from fakes.script import Behaviour, when
 from fakes.smarthost import Smarthost
 
 from relay.config.model import TlsMode
-from relay.delivery.lane import Lane
+from relay.delivery.worker import Worker
 from relay.spool.model import State
 
 SENDER = "info@bakkerij.nl"
@@ -50,16 +50,16 @@ class Cut:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
         self.first: CancelledAt | None = None
-        real = Lane._work
+        real = Worker.run
 
-        async def work(lane: Lane) -> None:
+        async def work(worker: Worker) -> None:
             if self.first is not None:
-                await real(lane)
+                await real(worker)
                 return
-            self.first = CancelledAt(real(lane), nth)
+            self.first = CancelledAt(real(worker), nth)
             await self.first
 
-        monkeypatch.setattr(Lane, "_work", work)
+        monkeypatch.setattr(Worker, "run", work)
 
     @property
     def came_too_late(self) -> bool:
@@ -82,10 +82,10 @@ async def cut_at(
             view = await rig.show(message)
             states = [State.DELIVERED, State.FAILED]
             assert [each.state for each in view.recipients] == states, nth
-            lane = rig.dispatcher._lanes["isp"]
+            lane = rig.dispatcher._crews["isp"].lane
             await rig.dispatcher.stop(1)
-            assert lane._connected == lane._idle == 0
-            assert lane._account.connections == lane._account.pace.under_way == 0
+            assert lane.connected == lane.idle == 0
+            assert lane.account.connections == lane.account.pace.under_way == 0
             copies = [got for got in fake.received if got.content == CONTENT]
             doubted = sum(attempt.in_doubt for attempt in view.attempts)
             assert 1 <= len(copies) <= 1 + doubted, nth

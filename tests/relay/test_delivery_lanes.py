@@ -15,7 +15,7 @@ from fakes.smarthost import Smarthost
 
 from relay.config.model import Smarthost as Entry
 from relay.config.model import TlsMode
-from relay.delivery import lane as lane_module
+from relay.delivery import worker as worker_module
 from relay.delivery.lane import Lane
 from relay.spool.errors import SpoolError
 from relay.spool.model import Outcome, State
@@ -387,7 +387,7 @@ async def test_an_idle_worker_claims_nothing_once_it_stops(
         async with Rig(tmp_path, [rig_smarthost(fake)]) as rig:
             await rig.accept(SENDER, ["een@example.net"])
             await rig.event("delivered")
-            while not rig.dispatcher._lanes["isp"]._idle:
+            while not rig.dispatcher._crews["isp"].lane.idle:
                 await rig.settled()
             with monkeypatch.context() as patch:
                 patch.setattr(rig.dispatcher, "wake", lambda _: None)
@@ -401,14 +401,14 @@ async def test_without_work_it_does_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[str] = []
-    real = Lane._seconds_to_work
+    real = Lane.seconds_to_work
 
-    async def counted(self: Lane) -> float | None:
+    async def counted(self: Lane, workers: int) -> float | None:
         turns.append(self.smarthost.name)
-        return await real(self)
+        return await real(self, workers)
 
-    monkeypatch.setattr(Lane, "_seconds_to_work", counted)
-    monkeypatch.setattr(lane_module, "_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(Lane, "seconds_to_work", counted)
+    monkeypatch.setattr(worker_module, "_IDLE_SECONDS", 0.05)
     dead = Entry(name="dead", host="127.0.0.1", port=free_port(), tls=TlsMode.NONE)
     routes = (Route(recipient="*@dood.net", smarthosts=("dead",)),)
     with Smarthost(Behaviour({"RCPT": when({"laat@": "451 4.2.1 later"})})) as fake:
@@ -455,13 +455,40 @@ async def test_a_fault_while_connecting_leaks_no_claim(
     async def faulty(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    real = lane_module.connect
+    real = worker_module.connect
     with Smarthost() as fake:
         async with Rig(tmp_path, [rig_smarthost(fake)]) as rig:
-            monkeypatch.setattr(lane_module, "connect", faulty)
+            monkeypatch.setattr(worker_module, "connect", faulty)
             message = await rig.accept(SENDER, ["een@example.net"])
             await rig.event("deferred")
             assert not (await rig.show(message)).leased
-            monkeypatch.setattr(lane_module, "connect", real)
+            monkeypatch.setattr(worker_module, "connect", real)
             rig.advance(seconds=61)
             await rig.event("delivered")
+
+
+async def test_where_bdat_did_not_work_mail_goes_by_data_for_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.smarthost.bdat._WARM_SECONDS", 1e9)  # whatever the machine does
+    monkeypatch.setattr(worker_module, "_MOST_TRANSACTIONS", 4)
+    behaviour = Behaviour({"BDAT": "502 5.5.1 not here"}, capabilities=("PIPELINING", "CHUNKING"))
+    with Smarthost(behaviour) as fake:
+        async with Rig(tmp_path, [rig_smarthost(fake)]) as rig:
+            for number in (1, 2):  # a connection's first go by DATA
+                await rig.accept(SENDER, ["een@example.net"])
+                await rig.event("delivered", number)
+            await rig.accept(SENDER, ["een@example.net"])
+            await rig.event("deferred")
+            rig.advance(minutes=5)
+            await rig.event("delivered", 3)
+            behaviour.script = {}
+            for number in range(4, 8):  # over a new connection
+                await rig.accept(SENDER, ["een@example.net"])
+                await rig.event("delivered", number)
+            assert not any(got.chunked for got in fake.accepted)
+            rig.advance(hours=1)
+            for number in range(8, 15):  # the last of them over another one
+                await rig.accept(SENDER, ["een@example.net"])
+                await rig.event("delivered", number)
+            assert fake.accepted[-1].chunked

@@ -248,7 +248,7 @@ async def test_a_message_without_its_bytes_is_set_aside(
 
     with Smarthost() as fake:
         async with Rig(tmp_path, [rig_smarthost(fake)]) as rig:
-            monkeypatch.setattr("relay.delivery.courier.load", gone)
+            monkeypatch.setattr("relay.delivery.courier.load_claimed", gone)
             message = await rig.accept(SENDER, ["een@example.net"])
             await rig.event("deferred")
             rig.advance(minutes=2)

@@ -37,7 +37,8 @@ async def test_all_mail_slows_down_and_no_message_pays(
     def throttle(_: Command) -> str | None:
         return reply if len(fake.accepted) >= 4 else None
 
-    with Smarthost(Behaviour({verb: throttle})) as fake:
+    offered = ("PIPELINING",) if verb == "DATA" else ("PIPELINING", "CHUNKING")
+    with Smarthost(Behaviour({verb: throttle}, capabilities=offered)) as fake:
         async with Rig(tmp_path, [rig_smarthost(fake, preset=preset)]) as rig:
             names = [f"r{n}@example.net" for n in range(MANY)]
             for name in names:

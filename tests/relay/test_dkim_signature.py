@@ -19,7 +19,7 @@ from relay.message import headers
 from relay.message.dkim import BodyHash, Signer, author_domain, key_for, sign
 from relay.message.dkim_record import new_key, record_of
 from relay.message.policy import apply
-from relay.smarthost.transaction import DotStuffer
+from relay.smarthost.wire import DotStuffer
 
 AT = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 KEY, _ = new_key()

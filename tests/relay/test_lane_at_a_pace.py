@@ -8,7 +8,7 @@ import pytest
 from fakes.delivery_rig import START, Rig, rig_smarthost
 from fakes.smarthost import Smarthost
 
-from relay.delivery import lane
+from relay.delivery import worker
 from relay.spool.model import NewMessage
 from relay.spool.protocol import BodyWriter
 
@@ -56,7 +56,7 @@ class InRealTime(Rig):
 async def test_an_idle_connection_takes_what_becomes_due_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "_IDLE_SECONDS", 60.0)
+    monkeypatch.setattr(worker, "_IDLE_SECONDS", 60.0)
     with Smarthost() as fake:
         async with InRealTime(tmp_path, [rig_smarthost(fake)]) as rig:
             accept = rig.spool.queue.accept

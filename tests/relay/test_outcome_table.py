@@ -8,7 +8,7 @@ import pytest
 from presets.reply import Reply
 from presets.verdict import Phase
 from relay.delivery.outcome import Blame, Judgement, Server, judge_transcript
-from relay.smarthost.transaction import Transcript
+from relay.smarthost.transcript import Transcript
 from relay.spool.model import Outcome
 
 DELIVERED, DEFERRED = Outcome.DELIVERED, Outcome.DEFERRED
@@ -47,6 +47,7 @@ class Dialog:
             parting=reply(self.parting) if self.parting else None,
         )
         transcript.phase = self._phase(transcript)
+        transcript.whole = transcript.phase is Phase.DOT
         return judge_transcript(transcript, len(self.rcpt), Server(provider, logged_in))
 
     def _phase(self, transcript: Transcript) -> Phase:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.smarthost.transaction import DotStuffer
+from relay.smarthost.wire import DotStuffer
 
 
 def stuffed(pieces: list[bytes]) -> bytes:

@@ -14,7 +14,9 @@ from presets.reply import Reply
 from relay.envelope import Recipient
 from relay.smarthost.connect import Connection, Timeouts, connect
 from relay.smarthost.exchange import Exchange, ExchangeLost
-from relay.smarthost.transaction import Outgoing, Transcript, transact
+from relay.smarthost.transaction import transact
+from relay.smarthost.transcript import Transcript
+from relay.smarthost.wire import Outgoing
 
 QUICK = Timeouts(dial=2, greeting=2, command=2, mail=2, data=2, block=0.3, dot=0.3)
 

@@ -17,7 +17,8 @@ from fakes.smarthost import Smarthost
 from relay.config.model import TlsMode
 from relay.envelope import Recipient
 from relay.smarthost.connect import Connection, Timeouts, connect
-from relay.smarthost.transaction import Outgoing, transact
+from relay.smarthost.transaction import transact
+from relay.smarthost.wire import Outgoing
 
 IMPATIENT = Timeouts(dial=5, greeting=5, command=5, mail=5, data=5, block=0.3, dot=0.3)
 LINE = b".Hello, hello, hello.\r\n"

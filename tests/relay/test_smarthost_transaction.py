@@ -13,7 +13,8 @@ from fakes.smarthost import Smarthost
 from relay.envelope import Recipient
 from relay.smarthost.capabilities import Capabilities, parse_capabilities
 from relay.smarthost.connect import Connection, connect
-from relay.smarthost.transaction import Outgoing, mail_line, rcpt_line, transact
+from relay.smarthost.transaction import transact
+from relay.smarthost.wire import Outgoing, mail_line, rcpt_line
 
 EVERYTHING = Capabilities(True, True, True, True, True, True, 1000)
 NOTHING = Capabilities()
