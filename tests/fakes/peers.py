@@ -10,6 +10,7 @@ import pytest
 _PEERS = {
     "postfix": ("postfix", "postfix"),
     "postconf": ("postconf", "postfix"),
+    "smtp-source": ("smtp-source", "postfix"),
     "saslpasswd2": ("saslpasswd2", "sasl2-bin"),
     "sasl-plain": ("libplain.so", "libsasl2-modules"),
     "swaks": ("swaks", "swaks"),

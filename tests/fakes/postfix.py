@@ -47,7 +47,6 @@ class Postfix:
         self.port = free_port()
         # Postfix's own users must reach these files, which they cannot below pytest's tmp_path.
         self.home = Path(tempfile.mkdtemp(prefix="postfix-"))
-        self._daemons = Path(_setting("daemon_directory"))
         self._master: subprocess.Popen[bytes] | None = None
         lay_out(self.home, self.port, certificate)
 
@@ -65,10 +64,11 @@ class Postfix:
 
     def start(self) -> None:
         """Starts the master and waits until it greets; raises RuntimeError with its log."""
-        configure(self.home, self.settings)
+        self._configure()
         # As "postfix start-fg" does after its checks, which take seconds. -s: stay our child.
+        daemons = Path(_setting("daemon_directory"))
         self._master = subprocess.Popen(
-            [self._daemons / "master", "-c", self.home / "config", "-s"],
+            [daemons / "master", "-c", self.home / "config", "-s"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -121,6 +121,9 @@ class Postfix:
         """Postfix's own log so far."""
         log = self.home / "mail.log"
         return log.read_text(errors="replace") if log.exists() else ""
+
+    def _configure(self) -> None:
+        configure(self.home, self.settings)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

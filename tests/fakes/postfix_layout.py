@@ -112,7 +112,7 @@ def lay_out(home: Path, port: int, certificate: ServerCertificate) -> None:
         (home / "mail" / "all" / part).mkdir(parents=True)
     shutil.copy(certificate.key, home / "key.pem")
     shutil.copy(certificate.chain, home / "chain.pem")
-    _lay_out_queue(home)
+    lay_out_queue(home)
     store = pwd.getpwnam("nobody")
     for folder in (home / "mail", *(home / "mail").rglob("*")):
         os.chown(folder, store.pw_uid, store.pw_gid)
@@ -121,7 +121,7 @@ def lay_out(home: Path, port: int, certificate: ServerCertificate) -> None:
     (home / "config" / "master.cf").write_text(_MASTER.format(port=port))
 
 
-def _lay_out_queue(home: Path) -> None:
+def lay_out_queue(home: Path) -> None:
     """The folders that "postfix start" would make, with the owners that it would give."""
     shutil.chown(home / "data", "postfix")
     queue = home / "queue"
