@@ -6,13 +6,18 @@ claimed while one is on its way.
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
 from relay.delivery.lane import Lane
 from relay.delivery.usage import Allowance
+from relay.spool.errors import SpoolError
 from relay.spool.model import Claim
 
+log = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 1.0  # after a claim that the spool refused
 _AHEAD_SECONDS = 1.0  # a message that is claimed ahead waits this long for the one before
 
 
@@ -34,7 +39,7 @@ class _Claiming:
 
 
 class Claims:
-    """See the module. Raises SpoolError where the spool does."""
+    """See the module. A spool that refuses gives no claim."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
@@ -92,7 +97,9 @@ class Claims:
 
     async def _ahead_if_any(self) -> Claim | None:
         ahead, self._ahead = self._ahead, None
-        return None if ahead is None else await self._claimed(ahead)
+        if ahead is None:
+            return None
+        return await self._claimed(ahead)
 
     async def put_back(self, claim: Claim) -> None:
         """Nothing was begun with it: it is there for others."""
@@ -136,6 +143,11 @@ class Claims:
             for claim in await claiming.claims:
                 await self.put_back(claim)
             raise
+        except SpoolError as error:
+            log.error("lane %s: nothing was claimed: %s", self._lane.smarthost.name, error)
+            self._lane.be_unsure()
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return None
         if not claims:
             self._lane.found_empty(claiming.looks)
         return claims[0] if claims else None

@@ -194,12 +194,15 @@ class Worker:
     async def _part(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            self.lane.connected -= 1
-            if self._account is not None:
-                self._account.connections -= 1
-                starved = self._account.starved_by(self.lane.smarthost.name)
-                self.tools.courier.wake(starved)
-            await connection.exchange.quit()
+            try:
+                await connection.exchange.quit()
+            finally:
+                # Only now: the server must never count one more than it allows.
+                self.lane.connected -= 1
+                if self._account is not None:
+                    self._account.connections -= 1
+                    starved = self._account.starved_by(self.lane.smarthost.name)
+                    self.tools.courier.wake(starved)
         await self._claims.forgo()
 
     async def _no_connection(self, claim: Claim, failure: ConnectFailure) -> None:

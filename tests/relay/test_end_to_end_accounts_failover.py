@@ -129,20 +129,21 @@ def test_what_exceeds_the_quota_of_a_day_waits_for_the_next(
 def test_a_crash_and_a_restart_forget_nothing_of_what_the_day_has_used(
     tmp_path: Path, authority: Authority
 ) -> None:
-    run, a_day, never = range(120), 80, threading.Event()
+    run, a_day, killed = range(120), 80, threading.Event()
     limits = Limits(messages_per_minute=10_000, recipients_per_day=a_day)
     relay = RelayProcess(tmp_path)
     with Microsoft365(
         authority.issue().server_context(), passwords={ACCOUNT: PASSWORD}, limits=limits
     ) as microsoft:
         # Microsoft has taken it, and the relay never hears so.
-        taken = nth_time({15: Action(wait_for=never)})
+        taken = nth_time({15: Action(wait_for=killed)})
         microsoft.behaviour.script = {"BDAT": taken, "DOT": taken}
         add_microsoft(relay, microsoft, authority, f"recipients_per_day = {a_day}")
         with relay:
             submit(relay, range(20))
             microsoft.wait_until(lambda: len(microsoft.messages) >= 15)
             relay.kill9()
+            killed.set()  # a server notices that its client is gone
             relay.start()
             submit(relay, range(20, 40))
             microsoft.wait_until(lambda: len(microsoft.messages) >= 30)

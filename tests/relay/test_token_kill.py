@@ -51,7 +51,7 @@ async def main():
             die()
         if moment == "half-written":
             if key:
-                Writer._work = die
+                Writer._attempt = die
             else:
                 file_vault._document = die
         await keep(*given)
