@@ -19,6 +19,7 @@ from relay.delivery.schedule import LONGEST_DELAY
 from relay.envelope import Recipient
 from relay.intake.door import Door
 from relay.monitor import mail_log
+from relay.monitor.statistics import ROLL_UP_SECONDS, RollUp
 from relay.spool.errors import disk_cause
 from relay.spool.model import HeldFor, Outcome, RefusedDevice
 from relay.spool.protocol import Spool
@@ -53,10 +54,13 @@ class Housekeeping:
         self._tick = 0
         self._trouble: str | None = None
         self._report_pace = ReportPace()
+        self.statistics = RollUp(
+            spool, door.arrivals, clock, lambda: self._config().spool.statistics
+        )
 
     async def run(self) -> None:
         """Until cancelled."""
-        await asyncio.gather(self._each_tick(), self._each_refusal())
+        await asyncio.gather(self._each_tick(), self._each_refusal(), self._each_minute())
 
     async def _each_tick(self) -> None:
         while True:
@@ -73,6 +77,12 @@ class Housekeeping:
             await self._try(self.note_refused)
             await asyncio.sleep(_TICK_SECONDS)
 
+    async def _each_minute(self) -> None:
+        """Beside the rest: after an upgrade all of the history is counted, which takes a while."""
+        while True:
+            await self._try(self.statistics.run)
+            await asyncio.sleep(ROLL_UP_SECONDS)
+
     async def _try(self, task: Callable[[], Awaitable[None]]) -> None:
         try:
             await task()
@@ -88,7 +98,7 @@ class Housekeeping:
         if self._tick % _LIFETIME_EVERY_TICKS == 0:
             tasks.append(self.keep_lifetimes)
         if self._tick % _PURGE_EVERY_TICKS == 1:
-            tasks.append(self.purge)
+            tasks += [self.purge, self.forget_refused]
         return tasks
 
     async def watch_disk(self) -> None:
@@ -110,14 +120,17 @@ class Housekeeping:
         seen = self._door.refused.drain()
         if not seen:
             return
-        for each in seen:
-            mail_log.refused(str(each.address), "554 5.7.1 not listed", count=each.count)
-        await self._spool.ledger.note_refused(
-            [
-                RefusedDevice(str(each.address), each.count, each.first_at, each.last_at)
-                for each in seen
-            ]
-        )
+        try:
+            await self._spool.ledger.note_refused(
+                [
+                    RefusedDevice(str(each.address), each.count, each.first_at, each.last_at)
+                    for each in seen
+                ]
+            )
+        finally:
+            # After it: who is woken by the event finds the device in the ledger.
+            for each in seen:
+                mail_log.refused(str(each.address), "554 5.7.1 not listed", count=each.count)
 
     async def end_learning(self) -> None:
         """When no window is open, what was held for one fails with a report."""
@@ -179,3 +192,7 @@ class Housekeeping:
         forgotten = _PURGE_PAGE
         while forgotten == _PURGE_PAGE:
             forgotten = await self._spool.queue.purge(before, _PURGE_PAGE)
+
+    async def forget_refused(self) -> None:
+        """Forget who was turned away, where not seen for as long as `[spool] refused`."""
+        await self._spool.ledger.forget_refused(self._clock() - self._config().spool.refused)

@@ -7,7 +7,8 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,10 @@ from relay.intake.context import Intake
 from relay.intake.door import Door
 from relay.intake.listener import Listeners
 from relay.monitor import mail_log
+from relay.monitor.alarm_paths import AlarmPaths, Told
+from relay.monitor.counts import Counts
 from relay.monitor.log_writer import LogWriter
+from relay.monitor.watch import Surroundings, Watch
 from relay.spool.errors import SpoolError
 from relay.spool.model import PausedAccount
 from relay.spool.sqlite import SqliteSpool, open_spool
@@ -39,6 +43,8 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
 """For open DATA and running attempts at the end; what is late then is aborted."""
+
+_LAST_COUNT_SECONDS = 2.0
 
 
 class Service:
@@ -66,7 +72,14 @@ class Service:
         self._housekeeping = Housekeeping(
             spool, self._door, self.config, clock, self._dispatcher.wake
         )
-        self._housekeeping_task: asyncio.Task[None] | None = None
+        self._counts = Counts()
+        self._watch = Watch(
+            spool,
+            Surroundings(self.config, lambda: self._door.rules),
+            AlarmPaths(self._dispatcher.dial),
+            clock,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
         self._reloading = asyncio.Lock()
 
     async def start(self) -> None:
@@ -74,16 +87,22 @@ class Service:
         await self.access_changed()
         if not self._config.sandbox:
             await self._dispatcher.start()
-        self._housekeeping_task = asyncio.create_task(self._housekeeping.run())
+        self._counts.attach()
+        beside = (self._housekeeping.run(), self._watch.run())
+        self._tasks = [asyncio.create_task(each) for each in beside]
         await self.listeners.start()
 
     async def stop(self) -> None:
         """Accept nothing more, let what runs end within `STOP_SECONDS`."""
-        if self._housekeeping_task is not None:
-            self._housekeeping_task.cancel()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(self.listeners.stop(STOP_SECONDS), self._dispatcher.stop(STOP_SECONDS))
         with contextlib.suppress(SpoolError):
             await self._housekeeping.note_refused()
+        self._counts.detach()
+        with contextlib.suppress(SpoolError, TimeoutError):
+            async with asyncio.timeout(_LAST_COUNT_SECONDS):  # the next start counts the rest
+                await self._housekeeping.statistics.run()
 
     def _smarthost_size_bytes(self) -> int | None:
         """The largest message that some smarthost takes; None if any has no known limit."""
@@ -146,6 +165,21 @@ class Service:
             await self._dispatcher.reload(config)
             mail_log.reloaded(True, restart=needs_restart)
             return Reloaded(applied=True, needs_restart=needs_restart)
+
+    def stopped_parts(self) -> list[str]:
+        listening = bool(self.listeners.addresses()) and not self._intake.stopping
+        delivering = self._config.sandbox or self._dispatcher.alive
+        parts = {"listener": listening, "delivery": delivering}
+        return [name for name, runs in parts.items() if not runs]
+
+    def counts(self) -> Counts | None:
+        return self._counts
+
+    def standing_alarms(self) -> Mapping[str, int]:
+        return Counter(each.kind for each in self._watch.standing())
+
+    async def alarm_test(self) -> list[Told]:
+        return await self._watch.test()
 
     def live(self) -> dict[str, object]:
         return {
@@ -210,13 +244,22 @@ async def _start_web(
 ) -> "WebServer":
     # Loaded here: a relay without the page stays small.
     from relay.web.api import create_app
+    from relay.web.events import Changes
     from relay.web.server import WebServer
 
     web = WebServer(config.web)
     web.bind()
     token = publish(spool.path, web.url)
     desk = Desk(spool, service, clock)
-    await web.start(create_app(desk, token, (config.web.host, *config.web.hosts)))
+    changes = Changes()
+    changes.follow()
+    hosts = (config.web.host, *config.web.hosts)
+
+    def before_stop() -> None:
+        changes.close()
+        desk.stop()
+
+    await web.start(create_app(desk, token, hosts, changes), before_stop)
     return web
 
 

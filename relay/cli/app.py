@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from relay import __version__
-from relay.cli import account, client, dkim, queue, sender, spool
+from relay.cli import account, alarm, client, dkim, queue, sender, spool, web
 from relay.cli.check import check
 from relay.cli.serve import serve
 from relay.cli.session import EXIT_BUG, locale_language, talk
@@ -29,8 +29,8 @@ app = typer.Typer(
 )
 for command in (serve, check, why, status, reload):
     app.command(command.__name__)(command)
-for group in (queue.app, client.app, account.app, dkim.app, sender.app, spool.app):
-    app.add_typer(group)
+for group in (queue, client, account, alarm, dkim, sender, spool, web):
+    app.add_typer(group.app)
 
 
 def _version(wanted: bool) -> None:

@@ -82,15 +82,20 @@ def load(path: Path, environ: Mapping[str, str] | None = None, *, secrets: bool 
     no fault, but a warning. Raises ConfigError with every fault.
     """
     environment = os.environ if environ is None else environ
-    text = _text(path)
+    build = Builder(path.absolute().parent, environment, Problems(secrets))
+    return read_config(file_text(path), path, build)
+
+
+def read_config(text: str, path: Path, build: Builder) -> Config:
+    """The configuration in `text`, as if it stood in `path`. Raises ConfigError, as `load` does."""
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         line, nl, en = syntax_fault(error, text)
         raise ConfigError((Fault(path.name, line, "", nl, en),)) from error
-    problems = Problems(secrets)
+    problems = build.problems
     tables = read_tables(_without_bare(document), problems)
-    config = resolve(tables, Builder(path.absolute().parent, environment, problems))
+    config = resolve(tables, build)
     if not document.get("smarthost"):
         problems.error(
             ("smarthost",),
@@ -102,6 +107,12 @@ def load(path: Path, environ: Mapping[str, str] | None = None, *, secrets: bool 
             heading,
             "is leeg en doet dus niets; maak een sleutel: relay dkim keygen DOMEIN",
             "is empty and so does nothing; make a key: relay dkim keygen DOMAIN",
+        )
+    for heading in _bare(document, "alarm"):
+        problems.warning(
+            heading,
+            "is leeg en doet dus niets; noem webhook, mail_to, command of syslog = true",
+            "is empty and so does nothing; name webhook, mail_to, command or syslog = true",
         )
     for place in without_effect(document):
         nl = "heeft nog geen effect in deze versie"
@@ -133,7 +144,8 @@ def _bare(document: dict[str, Any], name: str) -> Iterator[tuple[str, int]]:
         yield from ((name, index) for index in range(len(tables)))
 
 
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """The text of a configuration file, its lines ended by LF. Raises ConfigError."""
     try:
         # Notepad begins a file with a byte order mark; TOML does not know it.
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")

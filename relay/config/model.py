@@ -98,7 +98,11 @@ class SenderPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """Where mail waits; `path` is the SQLite file. `lifetime` is of a message nobody takes."""
+    """Where mail waits; `path` is the SQLite file. `lifetime` is of a message nobody takes.
+
+    How long is remembered: `history` is of finished messages with their attempts, `statistics` of
+    the counts by the hour, `refused` of a device that was turned away, since it was last seen.
+    """
 
     url: str
     path: Path | None = None
@@ -107,6 +111,8 @@ class Spool:
     lifetime: timedelta = timedelta(days=5)
     reserve_bytes: int = 500_000_000
     history: timedelta = timedelta(days=30)
+    statistics: timedelta = timedelta(days=400)
+    refused: timedelta = timedelta(days=90)
     keep_subjects: bool = False
 
 

@@ -9,11 +9,8 @@ from relay.config.locate import Path
 # table.key; table alone: all of it; with a value: that value only.
 NOT_YET = frozenset(
     {
-        "alarm",
         "listener.proxy_protocol",
         "spool.password",
-        "web.password_hash",
-        "web.show_bodies",
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from relay.access.address import Network, is_private_network
 from relay.config import locate, schema
@@ -23,6 +24,7 @@ from relay.config.model import (
     TlsMode,
     Web,
 )
+from relay.config.password_hash import check_password_hash
 from relay.config.places import state_directory
 from relay.config.secret import SecretError, SecretRef
 from relay.config.server import neighbourhood
@@ -32,6 +34,7 @@ from relay.config.tables import Read, Tables
 
 LARGEST_OPEN = {4: 24, 6: 56}
 LOCAL_CLIENT = "local"
+_WAYS = ("webhook", "mail_to", "command", "syslog")
 
 
 def resolve(tables: Tables, build: Builder) -> Config:
@@ -75,6 +78,8 @@ def _spool(table: schema.SpoolTable, build: Builder) -> Spool:
         lifetime=table.lifetime,
         reserve_bytes=table.reserve_bytes,
         history=table.history,
+        statistics=table.statistics,
+        refused=table.refused,
         keep_subjects=table.keep_subjects,
     )
 
@@ -220,12 +225,11 @@ def _check_dkim_key(reference: SecretRef, path: locate.Path, build: Builder) -> 
 def _web(table: schema.WebTable, build: Builder) -> Web:
     certificate, key = build.pair(table.certificate, table.key, (("web",), "certificate", "key"))
     password_hash = build.secret(table.password_hash, ("web", "password_hash"))
-    if table.enabled and password_hash is None and neighbourhood(table.address.host) != "loopback":
-        build.problems.error(
-            ("web", "address"),
-            f"{table.address.host} is ook vanaf andere computers te bereiken; zet password_hash = {{ file = .. }}, of gebruik 127.0.0.1",
-            f"{table.address.host} can be reached from other machines; set password_hash = {{ file = .. }}, or use 127.0.0.1",
-        )
+    if password_hash is not None:
+        _check_password_hash(password_hash, build)
+    host = table.address.host
+    if table.enabled and neighbourhood(host) != "loopback":
+        _check_open_page(host, password_hash is not None, certificate is not None, build)
     return Web(
         enabled=table.enabled,
         host=table.address.host,
@@ -238,20 +242,73 @@ def _web(table: schema.WebTable, build: Builder) -> Web:
     )
 
 
+def _check_password_hash(password_hash: SecretRef, build: Builder) -> None:
+    try:
+        text = password_hash.read(build.environ)
+    except SecretError:
+        return  # noted already
+    try:
+        check_password_hash(text)
+    except BadValueError as error:
+        build.problems.unusable(("web", "password_hash"), error)
+
+
+def _check_open_page(host: str, has_password: bool, has_tls: bool, build: Builder) -> None:
+    """What a page needs that other machines can reach."""
+    if not has_password:
+        build.problems.error(
+            ("web", "address"),
+            f"{host} is ook vanaf andere computers te bereiken; zet password_hash = {{ file = .. }} met een hash van relay web password, of gebruik 127.0.0.1",
+            f"{host} can be reached from other machines; set password_hash = {{ file = .. }} with a hash from relay web password, or use 127.0.0.1",
+        )
+    elif not has_tls:
+        build.problems.warning(
+            ("web", "address"),
+            f"{host} is zonder certificate onversleuteld te bereiken: het netwerk kan wachtwoord en mail meelezen; zet certificate en key",
+            f"{host} is reached unencrypted without a certificate: the network can read password and mail; set certificate and key",
+        )
+
+
 def _alarms(tables: Tables, build: Builder) -> tuple[Alarm, ...]:
     alarms: list[Alarm] = []
     for path, table in tables.alarms:
-        if not (table.webhook or table.mail_to or table.command or table.syslog):
+        given = table.webhook or table.mail_to or table.command or table.syslog
+        # A way with a fault of its own is one all the same.
+        if not given and not any((*path, way) in build.problems.dropped for way in _WAYS):
             build.problems.error(
                 path,
                 "noemt geen weg: webhook, mail_to, command of syslog = true",
                 "names no way: webhook, mail_to, command or syslog = true",
             )
+        if table.webhook is not None and table.webhook.startswith("http://"):
+            _check_webhook(table.webhook, (*path, "webhook"), build)
         if table.smarthost is not None:
             _known_smarthost(table.smarthost, (*path, "smarthost"), tables, build)
+            if table.mail_to is None:
+                build.problems.warning(
+                    (*path, "smarthost"),
+                    "heeft geen effect zonder mail_to",
+                    "has no effect without mail_to",
+                )
         command = None if table.command is None else tuple(table.command)
         alarms.append(Alarm(table.webhook, table.mail_to, table.smarthost, command, table.syslog))
+    mail_only = not any(each.webhook or each.command or each.syslog for each in alarms)
+    if alarms and mail_only and len(tables.smarthosts) == 1:
+        build.problems.warning(
+            ("alarm", 0),
+            "gaat alleen over de smarthost waar een alarm over kan gaan; noem ook een andere weg: een tweede smarthost, webhook, command of syslog = true",
+            "goes only by the smarthost that an alarm may be about; name another way too: a second smarthost, webhook, command or syslog = true",
+        )
     return tuple(alarms)
+
+
+def _check_webhook(url: str, path: locate.Path, build: Builder) -> None:
+    if neighbourhood(urlsplit(url).hostname or "") == "public":
+        build.problems.error(
+            path,
+            "http gaat alleen naar deze computer of het eigen netwerk; gebruik https://",
+            "http goes to this machine or the own network only; use https://",
+        )
 
 
 def _names(

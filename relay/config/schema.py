@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag
 
@@ -67,9 +68,26 @@ def _username(text: str) -> str:
 
 
 def _webhook(text: str) -> str:
-    if not text.startswith(("https://", "http://")):
-        raise BadValueError("een webhook begint met https://", "a webhook begins with https://")
+    """The value is a secret as a rule: no fault shows it."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not text.startswith(("https://", "http://")) or not host or not _plain(text):
+        raise BadValueError(
+            "een webhook is een adres dat met https:// begint", "a webhook is an https:// address"
+        )
+    if "@" in parts.netloc:
+        raise BadValueError(
+            "een webhook heeft geen naam en wachtwoord voor de @",
+            "a webhook has no name and password before an @",
+        )
     return text
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _https(text: str) -> str:
@@ -92,6 +110,9 @@ def _day(value: object) -> date:
 
 Duration = Annotated[timedelta, PlainValidator(_text(units.duration, "4h"))]
 Span = Annotated[timedelta, PlainValidator(_text(units.positive_duration, "4h"))]
+# The page shows 30 days, which begin at a midnight; an alarm tells of who was refused in a day.
+MonthOrMore = Annotated[timedelta, PlainValidator(_text(units.days_at_least(31), "400d"))]
+DayOrMore = Annotated[timedelta, PlainValidator(_text(units.days_at_least(1), "90d"))]
 Domain = Annotated[str, PlainValidator(_text(syntax.domain))]
 Host = Annotated[str, PlainValidator(_text(syntax.smarthost_host))]
 EhloName = Annotated[str, PlainValidator(_text(syntax.ehlo_name))]
@@ -139,6 +160,8 @@ class SpoolTable(Table):
     lifetime: Span = timedelta(days=5)
     reserve_bytes: Annotated[int, Field(ge=0, le=2**50)] = 500_000_000
     history: Duration = timedelta(days=30)
+    statistics: MonthOrMore = timedelta(days=400)
+    refused: DayOrMore = timedelta(days=90)
     keep_subjects: bool = False
 
 

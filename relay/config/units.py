@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 from relay.config.fault import BadValueError
@@ -38,3 +39,18 @@ def positive_duration(text: str) -> timedelta:
             f"{text!r} is niets; de duur moet groter zijn", f"{text!r} is no time at all"
         )
     return span
+
+
+def days_at_least(least: int) -> Callable[[str], timedelta]:
+    """As `duration`, of no fewer than `least` days."""
+
+    def parse(text: str) -> timedelta:
+        span = duration(text)
+        if span < timedelta(days=least):
+            raise BadValueError(
+                f'{text!r} is te kort; het moet minstens "{least}d" zijn',
+                f'{text!r} is too short; it must be at least "{least}d"',
+            )
+        return span
+
+    return parse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from random import random
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from relay.account.login_test import LoginTest
     from relay.config.model import Config, Fault, Smarthost
     from relay.delivery.dispatcher import Dispatcher
+    from relay.monitor.alarm_paths import Told
+    from relay.monitor.counts import Counts
     from relay.spool.model import PausedAccount
     from relay.spool.protocol import Spool
 
@@ -78,6 +80,18 @@ class Daemon(Protocol):
         """What only the process knows, JSON-ready: version, pid, started_at, connections,
         listeners. Empty where nothing runs."""
 
+    def stopped_parts(self) -> list[str]:
+        """Which of listener and delivery should run and do not."""
+
+    def counts(self) -> Counts | None:
+        """What was counted since the start; None where nothing runs."""
+
+    def standing_alarms(self) -> Mapping[str, int]:
+        """How many alarms stand, by kind."""
+
+    async def alarm_test(self) -> list[Told]:
+        """A test on each path for alarms; what came of each."""
+
 
 class Offline:
     """Stands for a relay that is stopped: there is nobody to wake."""
@@ -137,3 +151,22 @@ class Offline:
 
     def live(self) -> dict[str, object]:
         return {}
+
+    def stopped_parts(self) -> list[str]:
+        return ["listener", "delivery"]
+
+    def counts(self) -> Counts | None:
+        return None
+
+    def standing_alarms(self) -> Mapping[str, int]:
+        return {}
+
+    async def alarm_test(self) -> list[Told]:
+        from relay.monitor.alarm_paths import AlarmPaths
+        from relay.monitor.watch import tell_test
+
+        dispatcher = await self._dispatcher()
+        try:
+            return await tell_test(AlarmPaths(dispatcher.dial), self._config, self._clock())
+        finally:
+            await dispatcher.stop(_LAST_SECONDS)

@@ -1,6 +1,7 @@
 """What an operator's request can run into.
 
 Declined      the request itself cannot be carried out: a bad address, an unknown smarthost
+Forbidden     the owner's settings do not allow it
 CannotListen  an address of our own cannot be listened on
 """
 
@@ -18,6 +19,10 @@ class Declined(Exception):
     def text(self, language: str) -> str:
         """The reason in `language`, English for anything but `nl`."""
         return self.nl if language == "nl" else self.en
+
+
+class Forbidden(Declined):
+    """The owner's settings do not allow it; `nl` and `en` name the setting."""
 
 
 class CannotListen(Exception):

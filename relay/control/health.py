@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.config.dkim_key import private_key
@@ -23,40 +24,83 @@ OLDEST_WAIT = timedelta(hours=1)
 """How long the oldest message may wait before it is a problem."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the spool knows at one moment."""
+
+    totals: Totals
+    lanes: dict[str, Lane]
+    paused: tuple[PausedAccount, ...]
+    accounts: list[Document]
+    free_bytes: int | None
+
+
 async def health(spool: Spool, config: Config, now: datetime) -> Document:
     """The keys of the status that come from the spool, `problems` among them."""
-    free_bytes = spool.free_bytes()
-    room: Document = {"free_bytes": free_bytes, "reserve_bytes": config.spool.reserve_bytes}
+    room: Document = {
+        "free_bytes": spool.free_bytes(),
+        "reserve_bytes": config.spool.reserve_bytes,
+    }
     try:
-        totals = await spool.queue.totals()
-        lanes = await spool.ledger.lanes()
-        paused = await spool.ledger.paused()
-        names = _names(config, totals)
+        known = await _read(spool, config, now)
+        names = _names(config, known.totals)
         pasts = {name: await _past(spool, name) for name in names}
-        accounts = await usage_documents(config, spool.ledger, now, totals)
     except SpoolError as error:
-        problems = _trouble(spool) or [{"id": "spool-failing", "detail": str(error)}]
-        return {**room, "problems": problems, "warnings": []}
+        return {**room, **_unreadable(spool, error)}
     return {
-        **_counts(totals, now),
+        **_counts(known.totals, now),
         **room,
-        "smarthosts": _smarthosts(config, totals, lanes, pasts),
-        "accounts": accounts,
+        "smarthosts": _smarthosts(config, known.totals, known.lanes, pasts),
+        "accounts": known.accounts,
+        **await _findings(spool, config, now, known),
+    }
+
+
+async def trouble(spool: Spool, config: Config, now: datetime) -> Document:
+    """`problems` and `warnings` alone, without what reads the history of attempts."""
+    try:
+        known = await _read(spool, config, now)
+    except SpoolError as error:
+        return _unreadable(spool, error)
+    return await _findings(spool, config, now, known)
+
+
+async def _read(spool: Spool, config: Config, now: datetime) -> _Known:
+    totals = await spool.queue.totals()
+    return _Known(
+        totals,
+        await spool.ledger.lanes(),
+        await spool.ledger.paused(),
+        await usage_documents(config, spool.ledger, now, totals),
+        spool.free_bytes(),
+    )
+
+
+async def _findings(spool: Spool, config: Config, now: datetime, known: _Known) -> Document:
+    return {
         "problems": [
-            *_account_problems(paused),
-            *_smarthost_problems(config, lanes),
-            *_waiting_problems(totals, now),
+            *_account_problems(known.paused),
+            *_smarthost_problems(config, known.lanes),
+            *_waiting_problems(known.totals, now),
             *_trouble(spool),
-            *_disk_problems(free_bytes, config.spool.reserve_bytes),
+            *_disk_problems(known.free_bytes, config.spool.reserve_bytes),
             *_damaged(config),
             *await asyncio.to_thread(_dkim_problems, config),
         ],
         # Nobody has to act: what exceeds a limit waits, and nothing is lost.
         "warnings": [
             *_large_log(config),
-            *_quota_blocks(config, lanes, now),
-            *quota_warnings(accounts),
+            *_quota_blocks(config, known.lanes, now),
+            *quota_warnings(known.accounts),
         ],
+    }
+
+
+def _unreadable(spool: Spool, error: SpoolError) -> Document:
+    """A spool that cannot be asked is the one problem."""
+    return {
+        "problems": _trouble(spool) or [{"id": "spool-failing", "detail": str(error)}],
+        "warnings": [],
     }
 
 

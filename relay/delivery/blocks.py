@@ -28,7 +28,7 @@ from relay.spool.protocol import Ledger
 _MARK_KEY = "secret_mark_key"
 BY_OPERATOR = "paused-by-operator"
 """The cause of a pause that somebody asked for."""
-_ALARMING_FAILURES = 4  # in a row: after about eight minutes somebody should know
+ALARMING_FAILURES = 4  # in a row: after about eight minutes somebody should know
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Blocks:
             text=trouble.detail,
             until=until.isoformat(),
         )
-        if failures == (1 if trouble.alarm else _ALARMING_FAILURES):
+        if failures == (1 if trouble.alarm else ALARMING_FAILURES):
             mail_log.alert("smarthost-fails", trouble.detail, smarthost=smarthost.name)
 
     async def used_up(self, smarthost: Smarthost, until: datetime, cause: str) -> None:

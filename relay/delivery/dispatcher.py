@@ -18,7 +18,13 @@ from relay.delivery.moving import Mover, Standing
 from relay.delivery.recording import Recorder
 from relay.delivery.sightings import Sightings
 from relay.delivery.tools import Tools
-from relay.smarthost.connect import STANDARD_TIMEOUTS, Timeouts
+from relay.smarthost.connect import (
+    STANDARD_TIMEOUTS,
+    ConnectFailure,
+    Connection,
+    Timeouts,
+    connect,
+)
 from relay.smarthost.tokens import NoToken
 from relay.spool.model import BlockedBy, PausedAccount
 from relay.spool.protocol import Spool
@@ -173,6 +179,26 @@ class Dispatcher:
         await self._fail_over()
         self.wake()
         return test
+
+    async def dial(self, smarthost: Smarthost) -> Connection | ConnectFailure | PausedAccount:
+        """A connection of one's own, past the lane, for what cannot wait for it; the breaker is
+        asked before and told of a refused login. One more than `max_connections` may be open."""
+        async with self.blocks.turn(smarthost):
+            pause = self.blocks.paused(smarthost)
+            if pause is not None:
+                return pause
+            hostname, timeouts = self._config.hostname, self._tools.timeouts
+            found = await connect(smarthost, hostname, timeouts, self.tokens)
+            if isinstance(found, ConnectFailure) and found.scope is Scope.ACCOUNT:
+                trouble = Trouble(BlockedBy.ACCOUNT, found.cause, found.reply, found.detail)
+                await self.blocks.refused(smarthost, trouble)
+        return found
+
+    @property
+    def alive(self) -> bool:
+        """It has started, and none of its tasks has ended."""
+        tasks = [*self._tasks.values(), *self._watches]
+        return bool(self._watches) and not any(task.done() for task in tasks)
 
     def _is_paused(self, smarthost: Smarthost) -> bool:
         return self.blocks.paused(smarthost) is not None

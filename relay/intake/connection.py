@@ -76,6 +76,7 @@ class Connection(Wire):
         """A message or a recipient that is not taken is news."""
         text = reply(slug, self.language, **details).decode().strip()
         mail_log.refused(self.peer, text, client=self.admission.client.name)
+        self.intake.door.arrivals.refused(self.admission.client.name, self.intake.clock())
 
     def flush(self) -> None:
         """Send the replies that wait."""

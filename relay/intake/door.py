@@ -13,6 +13,7 @@ from relay.access.refused import RefusedTally
 from relay.access.rules import AccessRules
 from relay.config.model import Client, Config
 from relay.intake.descriptors import most_connections
+from relay.monitor.statistics import ArrivalTally
 
 MOST_STRANGERS = 16
 _SECOND = timedelta(seconds=1)
@@ -38,6 +39,7 @@ class Door:
     def __init__(self, config: Config, adopted: Mapping[Address, str]) -> None:
         self.refused = RefusedTally()
         self.refusal = asyncio.Event()
+        self.arrivals = ArrivalTally()
         self.learning_until: datetime | None = None
         self.rates = RateWindow()
         self._strangers = 0

@@ -272,6 +272,7 @@ class Session(Connection):
         """The same to the dispatcher and the log."""
         self.intake.accepted({place.lane for place in message.placements if place.held_for is None})
         mail_log.accepted(message, reception.size_bytes)
+        self.intake.door.arrivals.accepted(message.client, message.received_at, tls=self.secure)
         if message.repairs:
             mail_log.repaired(message.id, message.repairs)
 

@@ -13,8 +13,9 @@ from presets.reply import Reply
 from relay.spool.ids import id_text
 from relay.spool.model import NewMessage
 
-_log = logging.getLogger("relay.mail")
-_log.addHandler(logging.NullHandler())  # a command has no log: its answer says what happened
+logger = logging.getLogger("relay.mail")
+"""Where every event passes; its record has the name as message and the fields as `fields`."""
+logger.addHandler(logging.NullHandler())  # a command has no log: its answer says what happened
 
 ALERT = logging.ERROR + 5
 """The level of what somebody has to act on: above an error, below our own end."""
@@ -25,12 +26,12 @@ _TEXT_LIMIT = 500  # characters of a value: a hostile reply must not fill the di
 
 def event(name: str, level: int = logging.INFO, **fields: object) -> None:
     """Write one event; fields that are None are left out."""
-    if not _log.isEnabledFor(level):
+    if not logger.isEnabledFor(level):
         return
     # Logger.log would also look up the line of code, the thread and the process.
-    record = logging.LogRecord(_log.name, level, "", 0, name, None, None)
+    record = logging.LogRecord(logger.name, level, "", 0, name, None, None)
     record.fields = {k: v for k, v in fields.items() if v is not None}
-    _log.handle(record)
+    logger.handle(record)
 
 
 def accepted(message: NewMessage, size_bytes: int) -> None:

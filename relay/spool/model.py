@@ -381,3 +381,92 @@ class History:
     delivered_at: datetime | None = None
     address: str | None = None  # where it was delivered
     failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """What one client's mail came to in the hour that begins at `hour`, through one smarthost.
+
+    Messages: `accepted`, `bytes` and `tls` in the hour in which they came, `delivered` and `failed`
+    in the one in which they were finished; `failed` where one recipient at least did. `refused` are
+    messages and recipients that intake did not take. TLS and refusals stand at no smarthost ("").
+    """
+
+    hour: datetime
+    client: str
+    smarthost: str
+    accepted: int = 0
+    delivered: int = 0
+    failed: int = 0
+    bytes: int = 0
+    tls: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSeen:
+    """When a client's latest message came, and whether over TLS (None: not known)."""
+
+    last_at: datetime
+    tls: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The hours asked for, in order, and when each client was last seen, however long ago."""
+
+    hours: tuple[HourCount, ...]
+    seen: Mapping[str, ClientSeen]
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What intake alone sees, until the next roll-up: by hour and client how many messages came
+    over TLS and how much was not taken; by client when the latest came, and whether over TLS."""
+
+    hours: dict[tuple[datetime, str], tuple[int, int]] = field(default_factory=dict)
+    seen: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What messages to look for; None in a field means any. Texts are parts of an address, of a
+    name or, for `text`, of any of sender, recipients, subject, client and Message-ID; capitals do
+    not count."""
+
+    text: str | None = None
+    recipient: str | None = None
+    sender: str | None = None
+    client: str | None = None
+    state: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMessage:
+    """A message as a search tells it: of its recipients the first few, those sought before others."""
+
+    id: int
+    state: State
+    waiting_for: str | None
+    in_doubt: bool
+    received_at: datetime
+    finished_at: datetime | None
+    client: str
+    sender: str
+    recipients: tuple[str, ...]
+    recipient_count: int
+    subject: str | None
+    bytes: int
+    next_attempt_at: datetime | None
+    last_reply: Reply | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of a search, the newest first. `next` is the id to go on before; None: that was all.
+
+    A page may be short, or empty, though there is more: a search looks at so many messages a time.
+    """
+
+    messages: tuple[FoundMessage, ...]
+    next: int | None

@@ -15,8 +15,10 @@ from relay.spool.model import (
     AccountPace,
     Acted,
     AdoptedDevice,
+    Arrivals,
     Block,
     Claim,
+    Found,
     Grant,
     HeldFor,
     History,
@@ -26,9 +28,11 @@ from relay.spool.model import (
     NewMessage,
     PausedAccount,
     RefusedDevice,
+    Search,
     SenderRule,
     Settlement,
     State,
+    Statistics,
     Totals,
     UsedMinute,
     Waiting,
@@ -149,6 +153,24 @@ class Queue(Protocol):
     async def history(self, lane: str) -> History:
         """Until when `lane` delivered, and what failed since, among the last 100,000 attempts."""
 
+    async def search(self, wanted: Search, before: int | None, limit: int) -> Found:
+        """The newest `limit` messages, finished ones too, that fit, with an id below `before`."""
+
+    async def roll_up(self, since: datetime, limit: int) -> datetime | None:
+        """Add up to `limit` messages finished since then to the statistics, each once for ever.
+
+        The moment to go on from, None where all are counted. What `purge` forgets was counted.
+        """
+
+    async def note_arrivals(self, arrivals: Arrivals) -> None:
+        """Add to the statistics what only intake knows."""
+
+    async def statistics(self, since: datetime) -> Statistics:
+        """The hours from that of `since` on, up to this moment."""
+
+    async def forget_statistics(self, before: datetime) -> None:
+        """Drop the hours before."""
+
 
 class Ledger(Protocol):
     """What outlives a restart beside the messages: lanes, accounts, devices."""
@@ -195,6 +217,9 @@ class Ledger(Protocol):
 
     async def refused(self) -> tuple[RefusedDevice, ...]:
         """Refused devices, the latest first."""
+
+    async def forget_refused(self, before: datetime) -> int:
+        """Drop the refused devices that were last seen before; how many there were."""
 
     async def adopt(self, device: AdoptedDevice) -> None:
         """Allow a device; it leaves the list of refused ones."""

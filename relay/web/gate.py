@@ -1,4 +1,4 @@
-"""Who may speak to the API: the right Host, no foreign page, and the control token."""
+"""Who may speak to the API: the right Host, no foreign page, and the control token or a session."""
 
 from __future__ import annotations
 
@@ -6,36 +6,46 @@ import hmac
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay.control.documents import SCHEMA
+from relay.web.entrance import OWN_HOSTS, Entrance, host_name, is_local
+from relay.web.errors import error_response
 
-OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
+SESSION_PATH = "/api/v1/session"
+
+_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
+_STATIC = "/static/"
+_METRICS = "/metrics"  # for whoever collects them on this machine; elsewhere with the token
+_READING = frozenset({"GET", "HEAD"})
 
 
 class Gate:
     """Refuses a request before the application sees anything of it.
 
-    The Host list keeps out pages whose name was made to point here (DNS rebinding), the Origin
-    check other pages, and the token everybody else. `open_paths` need no token.
+    The Host list keeps out pages whose name was made to point here (DNS rebinding), the checks of
+    origin other pages, the token or the session everybody else. The path is judged as the
+    application will see it, decoded; what is not open by its exact name is closed. A change needs
+    the session's token beside its cookie, since a cookie alone says only which browser it is.
     """
 
     def __init__(
-        self, app: ASGIApp, token: str, hosts: tuple[str, ...], open_paths: tuple[str, ...]
+        self, app: ASGIApp, token: str, hosts: tuple[str, ...], entrance: Entrance
     ) -> None:
         self._app = app
         self._credentials = f"Bearer {token}".encode()
         self._hosts = frozenset(host.lower() for host in (*hosts, *OWN_HOSTS))
-        self._open_paths = open_paths
+        self._entrance = entrance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is spoken here, not {scope['type']}")
-        refusal = self._refusal(scope, Headers(scope=scope))
+        headers = Headers(scope=scope)
+        refusal = self._foreign(scope, headers) or await self._stranger(scope, headers)
         await (refusal or self._app)(scope, receive, send)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
+    def _foreign(self, scope: Scope, headers: Headers) -> Response | None:
+        """A refusal of what another name or another page brought here."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_ours(host_name(hosts[0]), scope):
             return error_response(
@@ -44,17 +54,46 @@ class Gate:
                 "this name is not this relay's; add it to [web] hosts",
             )
         if any(origin != f"{scope['scheme']}://{hosts[0]}" for origin in headers.getlist("origin")):
-            return error_response(403, "verzoek van een andere site", "a request from another site")
-        if scope["path"] in self._open_paths:
-            return None
-        given = headers.getlist("authorization")
-        if len(given) == 1 and hmac.compare_digest(given[0].encode("latin-1"), self._credentials):
-            return None
-        return error_response(
-            401,
-            "het control.token ontbreekt of klopt niet; start het commando als de gebruiker van de relay",
-            "the control.token is missing or wrong; run the command as the relay's user",
+            return _of_another_site()
+        # A link elsewhere may lead to the front page. Another port of this machine is another page.
+        if scope["path"] != "/" and any(
+            site not in ("same-origin", "none") for site in headers.getlist("sec-fetch-site")
+        ):
+            return _of_another_site()
+        return None
+
+    async def _stranger(self, scope: Scope, headers: Headers) -> Response | None:
+        """A refusal of who shows neither the token nor a session; notes in `scope` who it is."""
+        path, given = scope["path"], headers.getlist("authorization")
+        scope["relay.bearer"] = len(given) == 1 and hmac.compare_digest(
+            given[0].encode("latin-1"), self._credentials
         )
+        if scope["relay.bearer"]:
+            return None
+        session = scope["relay.session"] = await self._entrance.session(scope)
+        if path in _OPEN_PATHS or path.startswith(_STATIC):
+            return None
+        if path == SESSION_PATH and scope["method"] != "DELETE":
+            return None
+        if path == _METRICS and scope["method"] in _READING and is_local(scope):
+            return None
+        if session is None:
+            return error_response(
+                401,
+                "meld u aan op de pagina; een commando start u als de gebruiker van de relay (het control.token ontbreekt of klopt niet)",
+                "log in on the page; run a command as the relay's user (the control.token is missing or wrong)",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        tokens = headers.getlist("x-csrf-token")
+        if scope["method"] not in _READING and not (
+            len(tokens) == 1 and session.csrf_is(tokens[0])
+        ):
+            return error_response(
+                403,
+                "de X-CSRF-Token ontbreekt of klopt niet; laad de pagina opnieuw",
+                "the X-CSRF-Token is missing or wrong; load the page again",
+            )
+        return None
 
     def _is_ours(self, host: str, scope: Scope) -> bool:
         if host in self._hosts:
@@ -67,15 +106,5 @@ class Gate:
             return False
 
 
-def host_name(header: str) -> str:
-    """The name in a Host header, without port and brackets (RFC 9110 section 7.2)."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.partition(":")[0].lower()
-
-
-def error_response(status: int, nl: str, en: str) -> JSONResponse:
-    """A refusal with its reason in both languages."""
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    content = {"schema": SCHEMA, "error": {"nl": nl, "en": en}}
-    return JSONResponse(content, status, headers)
+def _of_another_site() -> Response:
+    return error_response(403, "verzoek van een andere site", "a request from another site")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from relay.config.model import Web
 from relay.control.errors import CannotListen
@@ -17,7 +18,29 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _GRACE_SECONDS = 2  # for answers under way at `stop`; the whole relay has ten
-_MOST_REQUESTS = 64  # at once: more get 503
+_MOST_CONNECTIONS = 128  # at once, of which events.MOST_STREAMS may be streams: more get 503
+_PATIENCE_SECONDS = 30.0  # for the head of a request, and between two
+
+
+class _Protocol(H11Protocol):
+    """One connection; it is dropped where no request is whole in time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch = self.loop.call_later(_PATIENCE_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._watch.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        self._watch.cancel()
+        self._watch = self.loop.call_later(_PATIENCE_SECONDS, self._give_up)
+        super().on_response_complete()
+
+    def _give_up(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
 
 
 class _Embedded(uvicorn.Server):
@@ -45,6 +68,7 @@ class WebServer:
         self._sockets: list[socket.socket] = []
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None
+        self._before_stop: Callable[[], None] | None = None
 
     def bind(self) -> None:
         """Take the address; connections wait until `start`. Raises CannotListen."""
@@ -69,11 +93,15 @@ class WebServer:
         scheme = "https" if self._web.certificate else "http"
         return f"{scheme}://{f'[{local}]' if ':' in local else local}:{port}"
 
-    async def start(self, app: ASGIApp) -> None:
-        """Serve `app`; on return requests are answered. Raises what kept it from starting."""
+    async def start(self, app: ASGIApp, before_stop: Callable[[], None] | None = None) -> None:
+        """Serve `app`; on return requests are answered. Raises what kept it from starting.
+
+        `before_stop` ends what would not end by itself.
+        """
+        self._before_stop = before_stop
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -81,7 +109,7 @@ class WebServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_MOST_REQUESTS,
+            limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             ssl_certfile=self._web.certificate,
             ssl_keyfile=self._web.key,
@@ -97,6 +125,8 @@ class WebServer:
 
     async def stop(self) -> None:
         """Stop listening; answers under way get two seconds. Safe without `start`."""
+        if self._before_stop is not None:
+            self._before_stop()
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task

@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from relay.cli.texts import accounts, check, queue, service, state
+from relay.cli.texts import accounts, alarms, check, queue, service, state, web
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     **accounts.TEXTS,
+    **alarms.TEXTS,
     **check.TEXTS,
     **queue.TEXTS,
     **service.TEXTS,
     **state.TEXTS,
+    **web.TEXTS,
 }
 
 

@@ -9,9 +9,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from relay.spool.model import Acted, Waiting
+from relay.spool.sqlite import statistics
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
+
+_OF_A_MESSAGE = (
+    ("recipient", "message"),
+    ("attempt", "message"),
+    ("counted", "message"),
+    ("message", "id"),
+)
 
 
 def each(
@@ -117,8 +125,9 @@ def hold_expired(connection: sqlite3.Connection, now: int) -> tuple[int, ...]:
 
 
 def purge(connection: sqlite3.Connection, before: int, limit: int) -> int:
-    """Forget finished messages with their recipients and attempts."""
+    """Forget finished messages with their recipients and attempts; the statistics keep them."""
     rows = connection.execute(SQL["purgeable"], (before, limit)).fetchall()
-    for table, column in (("recipient", "message"), ("attempt", "message"), ("message", "id")):
+    statistics.count(connection, [message for (message,) in rows])
+    for table, column in _OF_A_MESSAGE:
         connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", rows)
     return len(rows)

@@ -131,12 +131,15 @@ class SqliteLedger:
             for address, count, first_at, last_at in await self._rows("refused")
         )
 
+    async def forget_refused(self, before: datetime) -> int:
+        return await self._write("forget_refused", to_micros(before))
+
     async def adopt(self, device: AdoptedDevice) -> None:
         values = _storable((device.address, device.name, to_micros(device.adopted_at)))
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(SQL["adopt"], values)
-            connection.execute(SQL["forget_refused"], values[:1])
+            connection.execute(SQL["no_longer_refused"], values[:1])
 
         await self._run(work)
 

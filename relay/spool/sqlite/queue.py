@@ -9,18 +9,22 @@ from presets.reply import Reply
 from relay.spool.ids import IdSource
 from relay.spool.model import (
     Acted,
+    Arrivals,
     Claim,
+    Found,
     HeldFor,
     History,
     MessageView,
     NewMessage,
+    Search,
     Settlement,
     State,
+    Statistics,
     Totals,
     Waiting,
 )
 from relay.spool.protocol import BodyWriter
-from relay.spool.sqlite import actions, views
+from relay.spool.sqlite import actions, search, statistics, views
 from relay.spool.sqlite.accept import insert_dsn, insert_message
 from relay.spool.sqlite.body import SqliteBodyWriter, read_body
 from relay.spool.sqlite.claim import LEASE, claim_due, read_claim
@@ -201,3 +205,33 @@ class SqliteQueue:
     ) -> Acted:
         now = to_micros(self._clock())
         return await self._writer.run(lambda connection: actions.each(connection, action, ids, now))
+
+    async def search(self, wanted: Search, before: int | None, limit: int) -> Found:
+        now = self._clock()
+        return await self._reader.survey(
+            lambda connection: search.search(connection, wanted, before, limit, now)
+        )
+
+    async def roll_up(self, since: datetime, limit: int) -> datetime | None:
+        rows = await self._reader.survey(
+            lambda connection: statistics.uncounted(connection, to_micros(since), limit)
+        )
+        ids = [message for message, _ in rows]
+        if ids:
+            # It can wait: on a full disk the ballast is for outcomes.
+            await self._writer.run(
+                lambda connection: statistics.count(connection, ids), begins=True
+            )
+        return optional_time(rows[-1][1]) if len(rows) == limit else None
+
+    async def note_arrivals(self, arrivals: Arrivals) -> None:
+        await self._writer.run(
+            lambda connection: statistics.note(connection, arrivals), begins=True
+        )
+
+    async def statistics(self, since: datetime) -> Statistics:
+        now = self._clock()
+        return await self._reader.survey(lambda connection: statistics.read(connection, since, now))
+
+    async def forget_statistics(self, before: datetime) -> None:
+        await self._writer.run(lambda connection: statistics.forget(connection, to_micros(before)))

@@ -26,7 +26,7 @@ _WITH = "EXISTS (SELECT 1 FROM recipient r WHERE r.message = m.id AND r.state = 
 _HELD, _QUEUED, _FAILED, _DELIVERED, _DELETED = (_WITH.format(state.value) for state in State)
 
 # A message's state is the first of held, queued, failed, delivered among its recipients'.
-_WHERE = {
+WHERE = {
     None: "m.finished_at IS NULL",
     State.HELD: f"m.finished_at IS NULL AND {_HELD}",
     State.QUEUED: f"m.finished_at IS NULL AND NOT {_HELD} AND {_QUEUED}",
@@ -35,7 +35,7 @@ _WHERE = {
     State.DELETED: f"m.finished_at IS NOT NULL AND NOT {_FAILED} AND NOT {_DELIVERED} "
     f"AND {_DELETED}",
 }
-_ORDER = (State.HELD, State.QUEUED, State.FAILED, State.DELIVERED, State.DELETED)
+ORDER = (State.HELD, State.QUEUED, State.FAILED, State.DELIVERED, State.DELETED)
 
 
 def page(
@@ -46,7 +46,7 @@ def page(
     now: datetime,
 ) -> tuple[int, tuple[MessageView, ...]]:
     """How many messages there are in `state`, and the oldest of them."""
-    where, values = _WHERE[state], []
+    where, values = WHERE[state], []
     if client is not None:
         where += " AND m.client = ?"
         values.append(client)
@@ -106,12 +106,12 @@ def _view(
 ) -> MessageView:
     message = row[0]
     recipients = _recipients(connection, message)
-    state = next(state for state in _ORDER if any(each.state is state for each in recipients))
+    state = next(state for state in ORDER if any(each.state is state for each in recipients))
     queue = connection.execute(SQL["view_queue"], (message,)).fetchall()
     return MessageView(
         id=message,
         state=state,
-        waiting_for=_waiting_for(state, recipients, queue, to_micros(now)),
+        waiting_for=waiting_for(state, _in_sandbox(recipients), queue, to_micros(now)),
         in_doubt=row[9] > 0,
         leased=any(lease_owner is not None for _, lease_owner, _, _ in queue),
         received_at=from_micros(row[1]),
@@ -121,7 +121,7 @@ def _view(
         bytes=row[5],
         subject=row[6],
         message_id=row[7],
-        next_attempt_at=_next_attempt_at(queue),
+        next_attempt_at=next_attempt_at(queue),
         recipients=recipients,
         repairs=to_repairs(row[8]),
         attempts=_attempts(connection, message, recipients) if with_attempts else (),
@@ -145,11 +145,13 @@ def _recipients(connection: sqlite3.Connection, message: int) -> tuple[Recipient
     )
 
 
-def _waiting_for(
-    state: State, recipients: tuple[RecipientView, ...], queue: list[Any], now: int
-) -> str | None:
+def _in_sandbox(recipients: tuple[RecipientView, ...]) -> bool:
+    return any(each.held_for is HeldFor.SANDBOX for each in recipients)
+
+
+def waiting_for(state: State, sandbox: bool, queue: list[Any], now: int) -> str | None:
+    """The slug of what a message waits for, by its rows of `view_queue`."""
     if state is State.HELD:
-        sandbox = any(each.held_for is HeldFor.SANDBOX for each in recipients)
         return "sandbox" if sandbox else "hold"
     for due_at, lease_owner, blocked_by, blocked_until in queue:
         if lease_owner is not None:
@@ -161,7 +163,7 @@ def _waiting_for(
     return None
 
 
-def _next_attempt_at(queue: list[Any]) -> datetime | None:
+def next_attempt_at(queue: list[Any]) -> datetime | None:
     """The earliest time at which a lane of the message may try it; None while none may."""
     times = [
         due_at if not blocked_by else None if blocked_until is None else max(due_at, blocked_until)

@@ -63,6 +63,9 @@ ON CONFLICT (address) DO UPDATE SET count = count + excluded.count, last_at = ex
 SELECT address, count, first_at, last_at FROM refused ORDER BY last_at DESC LIMIT 1000
 
 -- name: forget_refused
+DELETE FROM refused WHERE last_at < ?
+
+-- name: no_longer_refused
 DELETE FROM refused WHERE address = ?
 
 -- name: adopt
