@@ -22,6 +22,7 @@ _PEERS = {
     "cc": ("cc", "gcc"),
     "strace": ("strace", "strace"),
     "mount": ("mount", "mount"),
+    "chromium": ("chromium", "chromium"),
 }
 _FOLDERS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 

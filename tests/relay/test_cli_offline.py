@@ -285,7 +285,7 @@ def test_check_makes_no_spool(shop: Shop) -> None:
 
 
 def test_check_warns_of_keys_without_effect(shop: Shop) -> None:
-    shop.write("\n[[alarm]]\nsyslog = true\n")
+    shop.write('\n[[alarm]]\nsyslog = true\nsmarthost = "isp"\n')
     found = shop.json("check")
     assert found["verdict"] == "warn"
 

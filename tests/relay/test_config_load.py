@@ -10,6 +10,7 @@ from fakes.certificates import Authority
 
 from relay.config.load import differences, load
 from relay.config.model import (
+    Alarm,
     Client,
     Config,
     Delivery,
@@ -47,6 +48,8 @@ url = "sqlite:///srv/mail%20spool/x.db"
 lifetime = "2d"
 reserve_bytes = 0
 history = "0d"
+statistics = "31d"
+refused = "36h"
 keep_subjects = true
 [[listener]]
 address = "[::]:25"
@@ -106,6 +109,8 @@ hosts = ["relay.lan"]
     assert config.postmaster == "beheer@mijnbakkerij.nl"
     assert config.spool.path == Path("/srv/mail spool/x.db")
     assert (config.spool.lifetime, config.spool.history) == (timedelta(days=2), timedelta(0))
+    assert config.spool.statistics == timedelta(days=31)
+    assert config.spool.refused == timedelta(hours=36)
     assert (config.spool.reserve_bytes, config.spool.keep_subjects) == (0, True)
     assert config.listeners == (
         Listener("::", 25, TlsMode.STARTTLS, pair.chain, pair.key, "1.3", (), 10, 1000, 5),
@@ -141,6 +146,8 @@ def test_every_key_has_a_default(tmp_path: Path) -> None:
     assert config.spool.url == "sqlite:///var/lib/my%20relay%25/spool.db"
     assert config.spool.path == Path("/var/lib/my relay%/spool.db")
     assert config.spool.lifetime == timedelta(days=5)
+    kept = (config.spool.history, config.spool.statistics, config.spool.refused)
+    assert kept == (timedelta(days=30), timedelta(days=400), timedelta(days=90))
     assert config.warnings == ()
 
 
@@ -163,11 +170,6 @@ proxy_protocol = ["10.0.0.0/8"]
 [[smarthost]]
 name = "isp"
 host = "mail.example.net"
-[web]
-password_hash = { env = "PW" }
-show_bodies = true
-[[alarm]]
-syslog = true
 """
 
 
@@ -176,9 +178,6 @@ def test_a_key_without_effect_warns_at_its_line(tmp_path: Path) -> None:
     assert [(warning.line, warning.key) for warning in warnings] == [
         (3, "spool.password"),
         (5, "listener[0].proxy_protocol"),
-        (10, "web.password_hash"),
-        (11, "web.show_bodies"),
-        (12, "alarm[0]"),
     ]
     assert all("geen effect" in warning.nl for warning in warnings)
 
@@ -245,3 +244,38 @@ def test_bare_headings_of_a_sample_file_only_warn(tmp_path: Path) -> None:
     )
     assert (config.dkim, config.alarms) == ((), ())
     assert {warning.key for warning in config.warnings} >= {"dkim[0]", "alarm[0]"}
+
+
+ALARMS = """
+[[alarm]]
+webhook = "http://192.168.1.5:8080/hook"
+command = ["/usr/bin/logger", "-t", "relay"]
+[[alarm]]
+mail_to = "beheer@mijnbakkerij.nl"
+smarthost = "isp"
+"""
+
+
+def test_alarms_have_an_effect_and_no_warning(tmp_path: Path) -> None:
+    config = read(tmp_path, SMARTHOST + 'auth = "none"\n' + ALARMS)
+    assert config.alarms == (
+        Alarm("http://192.168.1.5:8080/hook", command=("/usr/bin/logger", "-t", "relay")),
+        Alarm(mail_to="beheer@mijnbakkerij.nl", smarthost="isp"),
+    )
+    assert not [each for each in config.warnings if each.key.startswith("alarm")]
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "words"),
+    [
+        ('mail_to = "b@a.nl"', "alarm[0]", "goes only by the smarthost"),
+        ('syslog = true\nsmarthost = "isp"', "alarm[0].smarthost", "no effect without mail_to"),
+    ],
+)
+def test_an_alarm_that_may_not_come_through_warns(
+    tmp_path: Path, table: str, key: str, words: str
+) -> None:
+    config = read(tmp_path, SMARTHOST + 'auth = "none"\n' + f"[[alarm]]\n{table}\n")
+    (warning,) = [each for each in config.warnings if each.key.startswith("alarm")]
+    assert warning.key == key
+    assert words in warning.en

@@ -1,6 +1,7 @@
 """What happens by the clock: learning windows end, lifetimes are kept, history is forgotten."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -62,6 +63,9 @@ class Office:
         )
         await self.spool.queue.accept(message, body)
         return number
+
+    def keep(self, **spans: timedelta) -> None:
+        self.config = replace(self.config, spool=replace(self.config.spool, **spans))
 
     async def state(self, message: int) -> State:
         view = await self.spool.queue.show(message)
@@ -151,3 +155,43 @@ async def test_history_is_forgotten_after_its_time(office: Office) -> None:
     office.clock.now += timedelta(days=2)
     await office.housekeeping.purge()
     assert await office.spool.queue.show(message) is None
+
+
+async def test_who_was_refused_is_forgotten_when_not_seen_for_its_time(office: Office) -> None:
+    for day, address in ((0, "203.0.113.9"), (0, DEVICE), (60, DEVICE)):
+        office.door.admit(address, START + timedelta(days=day))
+        await office.housekeeping.note_refused()
+    office.clock.now = START + timedelta(days=89)
+    await office.housekeeping.forget_refused()
+    assert len(await office.spool.ledger.refused()) == 2
+    office.clock.now = START + timedelta(days=91)
+    await office.housekeeping.forget_refused()
+    assert [each.address for each in await office.spool.ledger.refused()] == [DEVICE]
+    office.keep(refused=timedelta(days=30))  # as after a reload
+    await office.housekeeping.forget_refused()
+    assert await office.spool.ledger.refused() == ()
+
+
+async def test_statistics_are_forgotten_after_the_time_of_the_configuration(office: Office) -> None:
+    async def hours() -> int:
+        return len((await office.spool.queue.statistics(START)).hours)
+
+    office.door.arrivals.accepted("kassa", START, tls=True)
+    await office.housekeeping.statistics.run()
+    office.clock.now = START + timedelta(days=399)
+    await office.housekeeping.statistics.run()
+    assert await hours() == 1
+    office.keep(statistics=timedelta(days=400, hours=2))  # as after a reload
+    office.clock.now = START + timedelta(days=400, hours=1)
+    await office.housekeeping.statistics.run()
+    assert await hours() == 1
+    office.keep(statistics=timedelta(days=31))
+    office.clock.now += timedelta(days=1)
+    await office.housekeeping.statistics.run()
+    assert await hours() == 0
+
+
+async def test_forgetting_is_due_with_the_purge(office: Office) -> None:
+    office.housekeeping._tick = 1
+    due = office.housekeeping._due()
+    assert {office.housekeeping.purge, office.housekeeping.forget_refused} <= set(due)

@@ -66,6 +66,15 @@ async def test_refusals_add_up_and_adoption_takes_the_device_off_the_list(
     assert not await spool.ledger.disown("192.168.1.40")
 
 
+async def test_who_was_refused_is_forgotten_by_when_it_was_seen_last(spool: SqliteSpool) -> None:
+    later = NOW + timedelta(minutes=1)
+    again = RefusedDevice("192.168.1.40", 2, NOW, later)
+    await spool.ledger.note_refused([again, RefusedDevice("192.168.1.41", 1, NOW, NOW)])
+    assert await spool.ledger.forget_refused(NOW) == 0
+    assert await spool.ledger.forget_refused(later) == 1
+    assert await spool.ledger.refused() == (again,)
+
+
 async def test_settings_are_remembered_and_forgotten(spool: SqliteSpool) -> None:
     assert await spool.ledger.setting("learning_until") is None
     await spool.ledger.remember("learning_until", "x")
