@@ -27,10 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(needs("chromium"))
 
 
-@pytest.fixture(scope="session")
+# Its event loop stands in this thread, where tests of other modules run their own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's browser, without a window; it resolves no name, so it reaches no other host."""
-    arguments = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+    rules = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+    arguments = ["--no-sandbox", f"--host-resolver-rules={rules}"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=peers.program("chromium"), args=arguments

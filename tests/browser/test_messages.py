@@ -121,3 +121,19 @@ def test_a_message_held_for_its_sender_is_cured(
         expect(reader.main.get_by_text("Sent to everybody")).to_be_visible()
         (left,) = it.smarthost.wait_for(1)
         assert ACCOUNT.encode() in left.content
+
+
+def test_an_address_in_letters_that_look_like_others_is_flagged(
+    tmp_path: Path, authority: Authority, reader_of: ReaderOf
+) -> None:
+    with office(tmp_path, authority) as it:
+        with it.relay.connect() as client:
+            client.reply()
+            client.command("EHLO kassa")
+            client.command(f"MAIL FROM:<{SENDER}> SMTPUTF8")
+            assert client.command("RCPT TO:<klant@\u0430pple.example>").startswith("250")
+            assert client.message(b"Subject: factuur\r\n\r\nx\r\n").startswith("250")
+        reader = reader_of(it.relay).open("messages")
+        expect(reader.row("klant@")).to_contain_text("other letters: xn--pple-43d.example")
+        reader.main.get_by_role("link", name="klant@").click()
+        expect(reader.main.get_by_text("other letters: xn--pple-43d.example").first).to_be_visible()

@@ -212,17 +212,20 @@ async def test_an_issuer_that_hangs_delays_no_other_account(
 ) -> None:
     desk.consent()
     grant = desk.vault.grants[HOST, "other@bakkerij.example"] = desk.consent()
-    other = replace(desk.smarthost, name="other", username="other@bakkerij.example")
+    oauth2 = replace(desk.smarthost.oauth2, client_id="other app")
+    other = replace(desk.smarthost, name="other", username="other@bakkerij.example", oauth2=oauth2)
     config = replace(desk.config(), smarthosts=(desk.smarthost, other))
     desk.keeper.reload(config)
     hanging = CountingProvider()
     hanging.go.clear()
-    providers = [hanging, desk.provider]
-    monkeypatch.setattr("relay.account.provider.provider_of", lambda _: providers.pop(0))
+    providers = {"app": hanging, "other app": desk.provider}
+    monkeypatch.setattr(
+        "relay.account.provider.provider_of", lambda oauth2: providers[oauth2.client_id]
+    )
     due = asyncio.ensure_future(desk.refresh_due())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while desk.vault.grants[HOST, "other@bakkerij.example"] == grant:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
     assert desk.vault.grants[HOST, USER].refresh_token == "refresh-0"
     hanging.go.set()
     await due

@@ -24,7 +24,6 @@ export async function use(name, remember = false) {
   format = {
     number: new Intl.NumberFormat(locale),
     plural: new Intl.PluralRules(locale),
-    list: new Intl.ListFormat(locale),
     relative: new Intl.RelativeTimeFormat(locale, { numeric: "auto" }),
     full: new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" }),
     short: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
@@ -53,7 +52,6 @@ export const known = (key) => key in texts;
 export const pick = (text) => (typeof text === "string" ? text : (text?.[chosen] ?? text?.en ?? ""));
 
 export const number = (value) => format.number.format(value);
-export const list = (values) => format.list.format(values);
 
 export function bytes(value) {
   if (value === null || value === undefined) return "–";

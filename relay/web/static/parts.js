@@ -55,6 +55,20 @@ export const card = (title, ...children) =>
 export const facts = (rows) =>
   h("dl.facts", null, rows.filter(Boolean).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
 
+/**
+ * A mail address, its letters kept apart from those around it. Other letters than ASCII can look like
+ * what they are not: they are flagged, with the domain as name servers know it.
+ */
+export function address(text) {
+  if (/^[\x20-\x7e]*$/.test(text)) return h("span.wrap", null, text);
+  return h("span.wrap", null, h("bdi", null, text), " ", badge("warn", "warn", t("address.letters", { domain: asciiDomain(text) })));
+}
+
+function asciiDomain(text) {
+  const domain = text.slice(text.lastIndexOf("@") + 1);
+  return URL.canParse(`http://${domain}`) ? new URL(`http://${domain}`).hostname : "?";
+}
+
 /** A reply of a server, letter for letter. */
 export function replyText(reply) {
   if (!reply) return null;

@@ -15,7 +15,7 @@ export async function open(root) {
   const region = h("div.stack", null);
   const tests = new Map(); // what the last test of each account said
   const consents = new Map(); // the consents that were started here
-  let timer = null;
+  const timers = new Map(); // the next look at each of them
 
   async function refresh() {
     const { accounts } = await get("/accounts", inLanguage());
@@ -76,7 +76,7 @@ export async function open(root) {
   }
 
   async function consent(name) {
-    const answer = await act(() => post("/accounts/consent", { name }), () => null);
+    const answer = await act(() => post("/accounts/consent", inLanguage({ name })), () => null);
     if (!answer) return;
     consents.set(name, answer);
     await refresh();
@@ -84,10 +84,11 @@ export async function open(root) {
   }
 
   function poll(name) {
-    clearTimeout(timer);
-    timer = setTimeout(async () => {
+    clearTimeout(timers.get(name));
+    timers.set(name, setTimeout(async () => {
       try {
         const found = await get(`/accounts/consent/${encodeURIComponent(name)}`);
+        if (!consents.has(name)) return; // called off meanwhile, or the page was left
         consents.set(name, found);
         if (found.state === "waiting") poll(name);
         else await refresh();
@@ -95,7 +96,7 @@ export async function open(root) {
         if (error.status === undefined) throw error;
         tell(error.message);
       }
-    }, POLL_MS);
+    }, POLL_MS));
   }
 
   function started(name) {
@@ -107,7 +108,7 @@ export async function open(root) {
     return h("div.note.busy", { role: "status" },
       h("p", null, pick(found.text)),
       found.user_code && h("p", null, h("code.code", null, found.user_code)),
-      link?.startsWith("https://") || link?.startsWith("http://127.0.0.1") ? h("p", null, h("a.button", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("accounts.consent.go"))) : null,
+      link?.startsWith("https://") || link?.startsWith("http://127.0.0.1") ? h("p", null, h("a.button", { href: link, target: "_blank", rel: "noopener noreferrer", "data-key": `go ${name}` }, t("accounts.consent.go"))) : null,
       found.expires_at && h("p.quiet", null, t("accounts.consent.expires"), " ", time(found.expires_at)),
       h("p.actions", null,
         found.redirect && button(t("accounts.consent.paste"), () => paste(name), { key: `paste ${name}` }),
@@ -128,7 +129,7 @@ export async function open(root) {
   }
 
   async function cancel(name) {
-    clearTimeout(timer);
+    clearTimeout(timers.get(name));
     consents.delete(name);
     await act(() => remove(`/accounts/consent/${encodeURIComponent(name)}`), () => t("accounts.consent.cancelled"));
     await refresh();
@@ -136,7 +137,7 @@ export async function open(root) {
 
   await refresh();
   replace(root, region);
-  return { refresh, close: () => clearTimeout(timer) };
+  return { refresh, close: () => { timers.forEach((each) => clearTimeout(each)); consents.clear(); } };
 }
 
 function pausedText(each) {

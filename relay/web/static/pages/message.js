@@ -5,7 +5,7 @@ import { act, ask } from "../dialog.js";
 import { h, replace } from "../dom.js";
 import { bytes, exactClock, moment, relative, seconds, t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { badge, button, card, empty, explanation, facts, field, replyText, stateBadge, time, word } from "../parts.js";
+import { address, badge, button, card, empty, explanation, facts, field, replyText, stateBadge, time, word } from "../parts.js";
 import { ACTIONS, perform } from "../queue.js";
 import { href } from "../router.js";
 
@@ -64,7 +64,7 @@ const back = () => h("a.back", { href: href("messages") }, t("message.back"));
 function about(message) {
   return card(t("message.about"),
     facts([
-      [t("messages.from"), message.sender || t("message.nobody")],
+      [t("messages.from"), message.sender ? address(message.sender) : t("message.nobody")],
       [t("messages.client"), `${message.client}${message.client_address ? ` (${message.client_address})` : ""}`],
       [t("message.received"), time(message.received_at)],
       [t("messages.size"), bytes(message.bytes)],
@@ -73,7 +73,7 @@ function about(message) {
     ]),
     h("h3", null, t("message.recipients", { count: message.recipients.length })),
     h("ul.recipients", null, message.recipients.map((recipient) => h("li", null,
-      h("span.wrap", null, recipient.address), stateBadge(recipient.state),
+      address(recipient.address), stateBadge(recipient.state),
       recipient.origin === "bcc" && h("small.quiet", null, t("message.copy")),
       recipient.smarthost && h("small.quiet", null, t("message.by", { smarthost: recipient.smarthost })),
       replyText(recipient.reply)))));

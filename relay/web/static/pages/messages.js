@@ -2,9 +2,9 @@
 
 import { get } from "../api.js";
 import { h, replace } from "../dom.js";
-import { bytes, list, t } from "../i18n.js";
+import { bytes, t } from "../i18n.js";
 import { ACTIONS, perform } from "../queue.js";
-import { button, empty, field, select, stateBadge, table, time, word } from "../parts.js";
+import { address, button, empty, field, select, stateBadge, table, time, word } from "../parts.js";
 import { amend, href } from "../router.js";
 
 export const follows = ["queue"];
@@ -53,7 +53,7 @@ export async function open(root, { route }) {
     [t("messages.when"), (message) => time(message.received_at), "when"],
     [t("messages.to"), (message) => h("a.main", { href: href("messages", message.id), "data-key": message.id },
       h("span", null, to(message)), message.subject && h("span.quiet.subject", null, message.subject))],
-    [t("messages.from"), (message) => h("span", null, h("span.wrap", null, message.sender || t("message.nobody")), h("small.quiet", null, message.client)), "from"],
+    [t("messages.from"), (message) => h("span", null, message.sender ? address(message.sender) : h("span.wrap", null, t("message.nobody")), h("small.quiet", null, message.client)), "from"],
     [t("messages.state"), (message) => h("span.state", null, stateBadge(message.state),
       message.state === "queued" && message.waiting_for && h("small.quiet", null, word("waiting", message.waiting_for)),
       message.state === "held" && message.waiting_for && message.waiting_for !== "hold" && h("small.quiet", null, word("waiting", message.waiting_for)))],
@@ -113,5 +113,6 @@ export async function open(root, { route }) {
 
 function to({ recipients, recipients_count: count }) {
   const more = count - recipients.length;
-  return more > 0 ? t("messages.to.more", { to: list(recipients), more }) : list(recipients);
+  const named = recipients.flatMap((each, at) => (at ? [", ", address(each)] : [address(each)]));
+  return more > 0 ? [...named, t("messages.to.more", { more })] : named;
 }
