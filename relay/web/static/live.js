@@ -7,28 +7,25 @@ const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 
 /**
- * Follows the events. `onChange(kind)` for each, `onState(live)` when the line comes and goes;
- * after a gap every kind is told, as anything may have changed. `again` is awaited before a new try,
- * and false ends it. Returns what ends it.
+ * Follows the events. `onChange(kind)` for each, `onState(live)` when the line comes and goes; each
+ * time it comes every kind is told, as anything may have changed before. `again` is awaited before a
+ * new try, and false ends it. Returns what ends it.
  */
 export function follow(onChange, onState, again) {
   let source = null;
   let timer = null;
   let wait = FIRST_WAIT_MS;
-  let gap = false;
 
   function open() {
     source = new EventSource(address("/events"));
     source.addEventListener("open", () => {
       wait = FIRST_WAIT_MS;
       onState(true);
-      if (gap) KINDS.forEach(onChange);
-      gap = false;
+      KINDS.forEach(onChange);
     });
     source.addEventListener("error", () => {
       // The browser itself tries again after a lost line, but not after a refusal.
       source.close();
-      gap = true;
       onState(false);
       timer = setTimeout(retry, wait);
       wait = Math.min(wait * 2, LONGEST_WAIT_MS);
