@@ -6,23 +6,22 @@ reader waiting on a pipe. What the configuration in force uses already is tried 
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from relay.config import locate
 from relay.config.builder import Builder
 from relay.config.load import read_config
 from relay.config.model import Config
 from relay.config.problems import Problems
+from relay.config.references import references
 from relay.config.secret import SecretError, SecretRef
 
 
 def check_pasted(text: str, path: Path, in_force: Config, environ: Mapping[str, str]) -> Config:
     """The configuration in `text`, were it in `path`. Raises ConfigError with every fault."""
-    known = frozenset(_named(in_force))
+    known = frozenset(references(in_force))
     build = _PastedBuilder(path.absolute().parent, environ, Problems(secrets=False), known)
     return read_config(text.replace("\r\n", "\n").removeprefix("\ufeff"), path, build)
 
@@ -73,15 +72,3 @@ class _PastedBuilder(Builder):
             "is nieuw en werd hier niet geprobeerd; relay check leest het wel",
             "is new and was not tried here; relay check reads it",
         )
-
-
-def _named(value: Any) -> Iterator[object]:
-    """Every file and secret that a configuration names."""
-    if isinstance(value, SecretRef | Path):
-        yield value
-    elif isinstance(value, tuple):
-        for each in value:
-            yield from _named(each)
-    elif dataclasses.is_dataclass(value):
-        for each in dataclasses.fields(value):
-            yield from _named(getattr(value, each.name))

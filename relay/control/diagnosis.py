@@ -6,20 +6,20 @@ The relay does not import `diagnose`: the page shows what an engineer sees at a 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import relay
 from presets.reply import sanitise
 from relay.config.model import Config, Smarthost
+from relay.config.references import references
 from relay.config.secret import SecretRef
 from relay.control.child import Bounds, Finished, lean_environment, run_child
 from relay.control.documents import Document, document, time_text
@@ -195,16 +195,9 @@ def _variables(check: str, config: Config) -> list[str]:
     return [*named, *(_KEYRING if any(each.kind == "keyring" for each in needed) else ())]
 
 
-def _secrets(value: Any) -> Iterator[SecretRef]:
-    """Every reference in a part of the configuration."""
-    if isinstance(value, SecretRef):
-        yield value
-    elif isinstance(value, tuple):
-        for each in value:
-            yield from _secrets(each)
-    elif dataclasses.is_dataclass(value):
-        for each in dataclasses.fields(value):
-            yield from _secrets(getattr(value, each.name))
+def _secrets(value: object) -> list[SecretRef]:
+    """Every secret that a part of the configuration names."""
+    return [each for each in references(value) if isinstance(each, SecretRef)]
 
 
 def _document(ended: Finished) -> Document | None:

@@ -45,16 +45,19 @@ def arguments(config: Config, check: str, **more: str) -> list[str]:
     return arguments_for(Inquiry(check, **more), config)
 
 
-def test_a_real_examination(tmp_path: Path) -> None:
-    with Smarthost() as smarthost:
-        tables = f"""
+def lan(smarthost: Smarthost) -> str:
+    return f"""
 [[smarthost]]
 name = "lan"
 host = "127.0.0.1"
 port = {smarthost.port}
 tls = "none"
 """
-        with web_desk(office_config(tmp_path, tables), tmp_path) as web:
+
+
+def test_a_real_examination(tmp_path: Path) -> None:
+    with Smarthost() as smarthost:
+        with web_desk(office_config(tmp_path, lan(smarthost)), tmp_path) as web:
             found = web.post("/diagnose", check="connect", smarthost="lan", lang="nl")
     assert found["message"] is None
     assert found["exit_code"] in (0, 1)
@@ -66,14 +69,7 @@ tls = "none"
 
 def test_a_real_report_can_be_fetched_as_a_file(tmp_path: Path) -> None:
     with Smarthost() as smarthost:
-        tables = f"""
-[[smarthost]]
-name = "lan"
-host = "127.0.0.1"
-port = {smarthost.port}
-tls = "none"
-"""
-        with web_desk(office_config(tmp_path, tables), tmp_path) as web:
+        with web_desk(office_config(tmp_path, lan(smarthost)), tmp_path) as web:
             early = web.client.get("/api/v1/diagnose/report")
             assert early.status_code == 404
             assert early.json()["error"]["nl"]
