@@ -56,9 +56,11 @@ tls = "none"
 
 
 def test_a_real_examination(tmp_path: Path) -> None:
-    with Smarthost() as smarthost:
-        with web_desk(office_config(tmp_path, lan(smarthost)), tmp_path) as web:
-            found = web.post("/diagnose", check="connect", smarthost="lan", lang="nl")
+    with (
+        Smarthost() as smarthost,
+        web_desk(office_config(tmp_path, lan(smarthost)), tmp_path) as web,
+    ):
+        found = web.post("/diagnose", check="connect", smarthost="lan", lang="nl")
     assert found["message"] is None
     assert found["exit_code"] in (0, 1)
     inside = found["document"]
@@ -68,17 +70,19 @@ def test_a_real_examination(tmp_path: Path) -> None:
 
 
 def test_a_real_report_can_be_fetched_as_a_file(tmp_path: Path) -> None:
-    with Smarthost() as smarthost:
-        with web_desk(office_config(tmp_path, lan(smarthost)), tmp_path) as web:
-            early = web.client.get("/api/v1/diagnose/report")
-            assert early.status_code == 404
-            assert early.json()["error"]["nl"]
-            found = web.post("/diagnose", check="report", lang="nl")
-            assert found["document"]["command"] == "report"
-            assert found["report_at"] == "2026-11-21T12:00:00.000Z"
-            html = web.client.get("/api/v1/diagnose/report")
-            markdown = web.client.get("/api/v1/diagnose/report", params={"format": "markdown"})
-            assert web.client.get("/api/v1/diagnose/report?format=exe").status_code == 400
+    with (
+        Smarthost() as smarthost,
+        web_desk(office_config(tmp_path, lan(smarthost)), tmp_path) as web,
+    ):
+        early = web.client.get("/api/v1/diagnose/report")
+        assert early.status_code == 404
+        assert early.json()["error"]["nl"]
+        found = web.post("/diagnose", check="report", lang="nl")
+        assert found["document"]["command"] == "report"
+        assert found["report_at"] == "2026-11-21T12:00:00.000Z"
+        html = web.client.get("/api/v1/diagnose/report")
+        markdown = web.client.get("/api/v1/diagnose/report", params={"format": "markdown"})
+        assert web.client.get("/api/v1/diagnose/report?format=exe").status_code == 400
     assert html.headers["content-type"] == "text/html; charset=utf-8"
     assert html.headers["content-disposition"] == (
         'attachment; filename="relay-report-20261121-1200.html"'
