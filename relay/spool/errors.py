@@ -2,6 +2,7 @@
 
 SpoolError
 ├── SpoolFull      the disk, or SQLite, has no room left
+│   └── NoRoomToUpgrade  none for the copy that is kept of an older spool
 ├── SpoolBusy      more commits wait than the disk can take
 ├── SpoolFailing   the disk failed to read, write or sync
 ├── SpoolDamaged   the file is not a spool, or is corrupted
@@ -16,6 +17,15 @@ class SpoolError(Exception):
 
 class SpoolFull(SpoolError):
     """No room: free some disk space. The client is told 452 4.3.1."""
+
+
+class NoRoomToUpgrade(SpoolFull):
+    """No room for the copy that is kept of a spool before it is changed: free some disk space."""
+
+    def __init__(self, needed_bytes: int, free_bytes: int) -> None:
+        super().__init__(f"the upgrade needs {needed_bytes} bytes free, there are {free_bytes}")
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
 
 
 class SpoolBusy(SpoolError):
@@ -33,10 +43,12 @@ class SpoolDamaged(SpoolError):
 class SpoolTooNew(SpoolError):
     """The schema is newer than this program: install the version that made it, or a later one."""
 
-    def __init__(self, found: int, known: int) -> None:
+    def __init__(self, found: int, known: int, made_by: str | None = None) -> None:
         super().__init__(f"spool schema {found}, this program knows up to {known}")
         self.found = found
         self.known = known
+        self.made_by = made_by
+        """The version of the program that gave it this schema, where that is known."""
 
 
 class VaultError(SpoolError):

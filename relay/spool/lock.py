@@ -3,8 +3,11 @@
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
+
+_LOOK_SECONDS = 0.02
 
 
 class SpoolInUse(Exception):
@@ -26,16 +29,31 @@ class SpoolLock:
         self.path = path
         self._file: BinaryIO | None = None
 
-    def acquire(self) -> None:
-        """Take the lock at once or raise SpoolInUse; OSError if the file cannot be made."""
+    @property
+    def descriptor(self) -> int:
+        """Of the locked file: a process that has it too keeps the lock until it ends."""
+        assert self._file is not None
+        return self._file.fileno()
+
+    def acquire(self, seconds: float = 0) -> None:
+        """Take the lock, at the latest after `seconds`, or raise SpoolInUse.
+
+        OSError if the file cannot be made.
+        """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         file = os.fdopen(descriptor, "r+b", buffering=0)
-        try:
-            _lock(file)
-        except OSError:
-            pid = _read_pid(file)
-            file.close()
-            raise SpoolInUse(self.path, pid) from None
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                _lock(file)
+                break
+            except OSError:
+                if time.monotonic() < end:
+                    time.sleep(_LOOK_SECONDS)  # noqa: TID251  the service opens its spool in a thread
+                    continue
+                pid = _read_pid(file)
+                file.close()
+                raise SpoolInUse(self.path, pid) from None
         self._file = file
         own_pid = b"%d\n" % os.getpid()
         with contextlib.suppress(OSError):  # only told to who comes second; a disk may be full

@@ -37,6 +37,7 @@ from relay.spool.model import (
     UsedMinute,
     Waiting,
 )
+from relay.spool.sharing import Nodes, Shares
 
 
 class BodyWriter(Protocol):
@@ -260,7 +261,7 @@ class Vault(Protocol):
 
 
 class Spool(Protocol):
-    """A store with its three parts."""
+    """A store with its three parts, and what its processes share."""
 
     @property
     def queue(self) -> Queue: ...
@@ -272,12 +273,22 @@ class Spool(Protocol):
     def vault(self) -> Vault: ...
 
     @property
+    def shares(self) -> Shares: ...
+
+    @property
+    def nodes(self) -> Nodes: ...
+
+    @property
     def trouble(self) -> SpoolError | None:
         """Why the store takes nothing new at the moment, no message and no attempt; None while it
         works."""
 
     def free_bytes(self) -> int | None:
         """Room left for new mail; None where it cannot be told."""
+
+    async def gone(self) -> None:
+        """Returns when nothing can be recorded until the relay starts anew; of a store that mends
+        itself, never."""
 
     async def close(self) -> None:
         """Let pending commits end and close the store."""

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from fakes.spool_writer import connection_of
+
 from presets.reply import Reply
 from relay.envelope import Envelope, Recipient
 from relay.spool.model import (
@@ -94,7 +96,7 @@ async def purging(path: Path, journal: Journal, begin: Begin) -> None:
 async def checkpointing(path: Path, journal: Journal, begin: Begin) -> None:
     """The WAL is written back into the file again and again while mail comes."""
     spool = open_spool(path, lambda: NOW)
-    spool._connection.execute("PRAGMA wal_autocheckpoint=20")
+    connection_of(spool).execute("PRAGMA wal_autocheckpoint=20")
     begin()
     for number in range(12):
         journal.note("accepted", await accept(spool, number))

@@ -19,6 +19,7 @@ import pytest
 from crash.spool_deeds import LATER, NOW, accept, content
 from fakes.disk_faults import Call, DiskFaults
 from fakes.peers import needs
+from fakes.spool_writer import connection_of
 from fakes.stocked_spool import multiply
 
 from relay.spool.model import AttemptRecord, Outcome, RecipientResult, Settlement, State
@@ -184,10 +185,10 @@ async def check(path: Path, scenario: str, journal: list[tuple[str, int]]) -> No
     """Opens the spool as the next start does and compares it with the journal."""
     spool = open_spool(path, lambda: NOW if scenario != "purge" else LATER)
     try:
-        assert spool._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection_of(spool).execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         await check_whole(spool)
         if scenario in ("claim", "outcome", "migration"):
-            number = spool._connection.execute("SELECT count(*) FROM message").fetchone()[0]
+            number = connection_of(spool).execute("SELECT count(*) FROM message").fetchone()[0]
             assert number >= 12
         for deed, message in journal:
             if deed == "purged":
@@ -203,7 +204,7 @@ async def check(path: Path, scenario: str, journal: list[tuple[str, int]]) -> No
             if deed == "claimed":
                 assert view.in_doubt
         failed = [message for deed, message in journal if deed == "failed"]
-        reports = spool._connection.execute("SELECT count(*) FROM message WHERE is_dsn")
+        reports = connection_of(spool).execute("SELECT count(*) FROM message WHERE is_dsn")
         assert reports.fetchone()[0] >= len(failed)
     finally:
         await spool.close()
@@ -212,7 +213,7 @@ async def check(path: Path, scenario: str, journal: list[tuple[str, int]]) -> No
 async def check_whole(spool: SqliteSpool) -> None:
     """No half message: each has its recipients, each that is unfinished its bytes, no bytes
     without a message, no report without its failure."""
-    connection = spool._connection
+    connection = connection_of(spool)
     for message, finished, is_dsn in connection.execute(
         "SELECT id, finished_at, is_dsn FROM message"
     ).fetchall():

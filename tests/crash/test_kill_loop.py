@@ -1,10 +1,11 @@
-"""SIGKILL again and again while mail comes and goes.
+"""SIGKILL again and again while mail comes and goes: for the relay, or for its process that writes.
 
 `CRASH_ROUNDS=200 pytest tests/crash/test_kill_loop.py` is the long form.
 """
 
 import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -37,9 +38,13 @@ def test_every_promise_is_kept_by_a_relay_that_is_killed(
         with relay:
             programs.start()
             try:
-                for _ in range(ROUNDS):
+                for number in range(ROUNDS):
                     time.sleep(chance.uniform(0.1, 0.8))  # noqa: TID251 - a moment to be hit
-                    relay.kill9()
+                    if number % 3 == 2:
+                        relay.signal_writer(signal.SIGKILL)
+                        assert relay.wait_for_exit() == 70
+                    else:
+                        relay.kill9()
                     relay.start()
             finally:
                 programs.stop()

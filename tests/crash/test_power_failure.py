@@ -12,6 +12,7 @@ import pytest
 from fakes.disk_faults import DiskFaults
 from fakes.peers import needs
 from fakes.relay_process import RelayProcess
+from fakes.spool_writer import connection_of
 
 from relay.spool.sqlite import open_spool
 
@@ -24,7 +25,7 @@ LARGE = 1_200_000
 async def recipients_in(copy: Path) -> set[str]:
     spool = open_spool(copy / "spool.db")
     try:
-        assert spool._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection_of(spool).execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         _, views = await spool.queue.page(None, 1000)
         for view in views:
             assert len(b"".join([piece async for piece in spool.queue.body(view.id)])) == view.bytes

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from relay.spool.model import Acted, Waiting
 from relay.spool.sqlite import statistics
+from relay.spool.sqlite.accept import insert_row
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
@@ -24,16 +25,17 @@ _OF_A_MESSAGE = (
 
 def each(
     connection: sqlite3.Connection,
-    action: Callable[[sqlite3.Connection, int, int], bool],
+    action: Callable[..., bool],
     ids: Sequence[int],
     now: int,
+    *values: object,
 ) -> Acted:
     """Do `action` to each message and tell what became of the ids."""
     changed, unchanged, unknown = [], [], []
     for message in dict.fromkeys(ids):
         if not connection.execute(SQL["exists"], (message,)).fetchone():
             unknown.append(message)
-        elif action(connection, message, now):
+        elif action(connection, message, now, *values):
             changed.append(message)
         else:
             unchanged.append(message)
@@ -59,9 +61,8 @@ def release(connection: sqlite3.Connection, message: int, now: int, held_for: st
 def delete(connection: sqlite3.Connection, message: int, now: int) -> bool:
     changed = connection.execute(SQL["delete_recipients"], (now, message)).rowcount > 0
     align_queue(connection, message, now)
-    if changed and not connection.execute(SQL["is_unfinished"], (message,)).fetchone():
-        connection.execute(SQL["finish"], (now, message))
-        connection.execute(SQL["drop_body"], (message,))
+    if changed:
+        finish_if_done(connection, message, now)
     return changed
 
 
@@ -122,6 +123,25 @@ def hold_expired(connection: sqlite3.Connection, now: int) -> tuple[int, ...]:
         connection.execute(SQL["hold_for_lifetime"], (message, lane))
         align_queue(connection, message, now)
     return tuple(dict.fromkeys(message for message, _ in rows))
+
+
+def fail_held(
+    connection: sqlite3.Connection,
+    rows: Sequence[tuple[int, tuple[object, ...], tuple[object, ...] | None]],
+    now: int,
+) -> None:
+    """Give held messages up, each with the columns of its reply and the row of its DSN."""
+    for message, reply, dsn in rows:
+        if connection.execute(SQL["fail_held"], (*reply, now, message)).rowcount and dsn:
+            insert_row(connection, dsn)
+        finish_if_done(connection, message, now)
+
+
+def finish_if_done(connection: sqlite3.Connection, message: int, at: int) -> None:
+    """A message that nobody waits for any more loses its body."""
+    if not connection.execute(SQL["is_unfinished"], (message,)).fetchone():
+        connection.execute(SQL["finish"], (at, message))
+        connection.execute(SQL["drop_body"], (message,))
 
 
 def purge(connection: sqlite3.Connection, before: int, limit: int) -> int:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from relay.spool.errors import SpoolDamaged, SpoolTooNew
+from relay.spool.errors import SpoolDamaged
 from relay.spool.ids import id_text
 from relay.spool.lock import SpoolLock
 from relay.spool.sqlite import aside
+from relay.spool.sqlite.commit import spool_error
 from relay.spool.sqlite.reader import open_unwritten, unwritten_meanwhile
-from relay.spool.sqlite.sql import migrations, statements
-from relay.spool.sqlite.writer import spool_error
+from relay.spool.sqlite.sql import statements
+from relay.spool.sqlite.upgrade import refuse_newer
 from relay.spool.vault import give_to_owner, sync_directory
 
 SQL = statements("backup.sql")
@@ -88,9 +89,7 @@ def examine(path: Path) -> tuple[str, ...]:
 def _faults(path: Path) -> list[str]:
     with closing(open_unwritten(path)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        known = len(migrations())
-        if version > known:
-            raise SpoolTooNew(version, known)
+        refuse_newer(connection)
         if version == 0:
             return ["it has no schema: this is no spool"]
         rows = connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})").fetchall()

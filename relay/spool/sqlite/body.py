@@ -6,6 +6,7 @@ from zlib import crc32
 
 from relay.spool.errors import BodyDamaged
 from relay.spool.ids import id_text
+from relay.spool.sqlite.deeds import execute
 from relay.spool.sqlite.reader import Reader
 from relay.spool.sqlite.sql import statements
 from relay.spool.sqlite.writer import Writer
@@ -40,18 +41,15 @@ class SqliteBodyWriter:
         if self._held_bytes > limit:
             piece, position = self._take(), self._rows
             self._rows += 1
-            await self._writer.run(
-                lambda connection: self._insert(connection, position, piece), begins=True
-            )
+            row = (self.message, position, piece, crc32(piece))
+            await self._writer.run(execute, SQL["add_body"], row, begins=True)
 
     async def discard(self) -> None:
         """Forget all of it, committed pieces included."""
         self._take()
         if self._rows:
             self._rows = 0
-            await self._writer.run(
-                lambda connection: connection.execute(SQL["drop_body"], (self.message,))
-            )
+            await self._writer.run(execute, SQL["drop_body"], (self.message,))
 
     def last_piece(self) -> tuple[int, bytes]:
         """The position and the bytes of what is still in memory, for the transaction that accepts
@@ -63,9 +61,6 @@ class SqliteBodyWriter:
         self._held.clear()
         self._held_bytes = 0
         return piece
-
-    def _insert(self, connection: sqlite3.Connection, position: int, piece: bytes) -> None:
-        connection.execute(SQL["add_body"], (self.message, position, piece, crc32(piece)))
 
 
 async def read_body(reader: Reader, message: int) -> AsyncIterator[bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from relay.spool.model import Claim, QueuedRecipient, State
-from relay.spool.sqlite.rows import from_micros, to_envelope, to_micros, to_minutes, to_recipient
+from relay.spool.sqlite.rows import from_micros, to_envelope, to_minutes, to_recipient
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
@@ -17,6 +17,11 @@ LEASE = timedelta(minutes=60)
 
 CARRIED_BYTES = 256_000
 """A claim carries the bytes of a message up to this size."""
+
+
+Due = tuple[int, int, str, int, int]
+"""What is asked for: the bytes of messages up to a size and below an id, the lane, the time by which
+they are due, and how many at most."""
 
 
 def recover(connection: sqlite3.Connection, now: datetime) -> None:
@@ -32,30 +37,29 @@ def recover(connection: sqlite3.Connection, now: datetime) -> None:
 
 
 def claim_due(
-    connection: sqlite3.Connection, lane: str, limit: int, now: datetime, owner: str
-) -> tuple[Claim, ...]:
-    """Leased messages; the lease is at once the record of an attempt that is under way."""
-    at, until = to_micros(now), to_micros(now + LEASE)
-    rows = connection.execute(SQL["due"], (CARRIED_BYTES, lane, at, limit)).fetchall()
-    claims = []
-    for row in rows:
-        found = _claim(row, lane, row[2] + 1)
-        if not found.recipients:
-            connection.execute(SQL["leave_queue"], (found.message, lane))
+    connection: sqlite3.Connection, owner: str, until: int, due: Due
+) -> list[tuple[Any, ...]]:
+    """Leased messages, as `to_claim` takes them, theirs until `until`; the lease is at once the
+    record of an attempt that is under way."""
+    _, _, lane, at, _ = due
+    rows = []
+    for *row, positions in connection.execute(SQL["due"], due).fetchall():
+        if positions == "[]":
+            connection.execute(SQL["leave_queue"], (row[0], lane))
             continue
-        positions = json.dumps([queued.position for queued in found.recipients])
-        connection.execute(SQL["lease"], (owner, until, at, positions, found.message, lane))
-        claims.append(found)
-    return tuple(claims)
+        connection.execute(SQL["lease"], (owner, until, at, positions, row[0], lane))
+        rows.append(tuple(row))
+    return rows
 
 
 def read_claim(connection: sqlite3.Connection, message: int) -> Claim | None:
     """A message as a claim would give it, without the right to attempt it."""
     row = connection.execute(SQL["claimed_message"], (CARRIED_BYTES, message)).fetchone()
-    return None if row is None else _claim(row, "", 0)
+    return None if row is None else to_claim(row, "", 0)
 
 
-def _claim(row: tuple[Any, ...], lane: str, token: int) -> Claim:
+def to_claim(row: tuple[Any, ...], lane: str, token: int) -> Claim:
+    """A claim of a row that `claim_due` or `read_claim` found."""
     message, tries, _, received_at, expires_at, client, client_address, *envelope_columns = row[:12]
     size_bytes, message_id, is_dsn, in_doubt, warned_at, recipient_rows, body, crc = row[12:]
     recipients = []

@@ -1,9 +1,8 @@
 """Lanes, accounts and devices in SQLite: what outlives a restart beside the messages."""
 
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from relay.spool.model import (
     AccountPace,
@@ -17,6 +16,7 @@ from relay.spool.model import (
     SenderRule,
     UsedMinute,
 )
+from relay.spool.sqlite.deeds import adopt, execute, execute_many
 from relay.spool.sqlite.reader import Reader
 from relay.spool.sqlite.rows import (
     clean,
@@ -30,8 +30,6 @@ from relay.spool.sqlite.rows import (
 )
 from relay.spool.sqlite.sql import statements
 from relay.spool.sqlite.writer import Writer
-
-T = TypeVar("T")
 
 SQL = statements("ledger.sql")
 
@@ -116,14 +114,14 @@ class SqliteLedger:
 
     async def lane_accounts(self, lanes: Sequence[LaneAccount]) -> None:
         rows = [(each.lane, each.host, each.username, each.max_recipients) for each in lanes]
-        await self._run(lambda connection: connection.executemany(SQL["lane_account"], rows))
+        await self._writer.run(execute_many, SQL["lane_account"], rows)
 
     async def note_refused(self, devices: Sequence[RefusedDevice]) -> None:
         rows = [
             _storable((each.address, each.count, to_micros(each.first_at), to_micros(each.last_at)))
             for each in devices
         ]
-        await self._run(lambda connection: connection.executemany(SQL["note_refused"], rows))
+        await self._writer.run(execute_many, SQL["note_refused"], rows)
 
     async def refused(self) -> tuple[RefusedDevice, ...]:
         return tuple(
@@ -137,11 +135,7 @@ class SqliteLedger:
     async def adopt(self, device: AdoptedDevice) -> None:
         values = _storable((device.address, device.name, to_micros(device.adopted_at)))
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute(SQL["adopt"], values)
-            connection.execute(SQL["no_longer_refused"], values[:1])
-
-        await self._run(work)
+        await self._writer.run(adopt, values)
 
     async def disown(self, address: str) -> bool:
         return await self._write("disown", address) > 0
@@ -175,14 +169,9 @@ class SqliteLedger:
         else:
             await self._write("set_setting", name, value)
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._writer.run(work)
-
     async def _write(self, statement: str, *values: object) -> int:
         """The number of rows that a statement changed."""
-        return await self._run(
-            lambda connection: connection.execute(SQL[statement], _storable(values)).rowcount
-        )
+        return await self._writer.run(execute, SQL[statement], _storable(values))
 
     async def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return await self._reader.run(

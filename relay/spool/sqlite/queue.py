@@ -3,7 +3,9 @@
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from presets.reply import Reply
 from relay.spool.ids import IdSource
@@ -25,16 +27,18 @@ from relay.spool.model import (
 )
 from relay.spool.protocol import BodyWriter
 from relay.spool.sqlite import actions, search, statistics, views
-from relay.spool.sqlite.accept import insert_dsn, insert_message
+from relay.spool.sqlite.accept import dsn_row, insert_row, message_row
 from relay.spool.sqlite.body import SqliteBodyWriter, read_body
-from relay.spool.sqlite.claim import LEASE, claim_due, read_claim
+from relay.spool.sqlite.claim import CARRIED_BYTES, LEASE, claim_due, read_claim, to_claim
+from relay.spool.sqlite.deeds import execute, execute_many
 from relay.spool.sqlite.reader import Reader
+from relay.spool.sqlite.recent import Recent
 from relay.spool.sqlite.rows import (
     optional_time,
     reply_columns,
     to_micros,
 )
-from relay.spool.sqlite.settle import finish_if_done, settle
+from relay.spool.sqlite.settle import settle, settlement_rows
 from relay.spool.sqlite.sql import statements
 from relay.spool.sqlite.writer import Writer
 
@@ -49,6 +53,7 @@ class SqliteQueue:
         self._reader = reader
         self._clock = clock
         self._ids = IdSource()
+        self._recent = Recent()
         self._owner = f"pid {os.getpid()}"
 
     def new_id(self) -> int:
@@ -61,42 +66,46 @@ class SqliteQueue:
         if not isinstance(body, SqliteBodyWriter) or body.message != message.id:
             raise TypeError("the body was not written for this message")
 
-        last = body.last_piece()
-        await self._writer.run(
-            lambda connection: insert_message(connection, message, body.size_bytes, last),
-            begins=True,
-        )
+        position, piece = body.last_piece()
+        row = message_row(message, body.size_bytes, (position, piece))
+        await self._writer.run(insert_row, row, begins=True)
+        if position == 0 and len(piece) <= CARRIED_BYTES:
+            self._recent.add(message.id, piece)
 
     async def claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
         now = self._clock()
-        return await self._writer.run(
-            lambda connection: claim_due(connection, lane, limit, now, self._owner), begins=True
-        )
+        due = (CARRIED_BYTES, self._recent.since, lane, to_micros(now), limit)
+        until = to_micros(now + LEASE)
+        rows = await self._writer.run(claim_due, self._owner, until, due, begins=True)
+        return tuple(self._claim(row, lane) for row in rows)
+
+    def _claim(self, row: tuple[Any, ...], lane: str) -> Claim:
+        claim = to_claim(row, lane, row[2] + 1)
+        return replace(claim, body=self._recent.get(claim.message)) if claim.body is None else claim
 
     async def read(self, message: int) -> Claim | None:
         return await self._reader.run(lambda connection: read_claim(connection, message))
 
     async def hold_expired(self) -> tuple[int, ...]:
         now = to_micros(self._clock())
-        return await self._writer.run(lambda connection: actions.hold_expired(connection, now))
+        return await self._writer.run(actions.hold_expired, now)
 
     async def hasten(self, latest: datetime) -> int:
         values = (to_micros(latest),)
-        return await self._writer.run(
-            lambda connection: connection.execute(SQL["hasten"], values).rowcount
-        )
+        return await self._writer.run(execute, SQL["hasten"], values)
 
     async def unclaim(self, claim: Claim) -> None:
         key = (claim.message, claim.lane, claim.token)
-        await self._writer.run(lambda connection: connection.execute(SQL["unclaim"], key))
+        await self._writer.run(execute, SQL["unclaim"], key)
 
     async def renew(self, claims: Sequence[Claim]) -> None:
         until = to_micros(self._clock() + LEASE)
         rows = [(until, claim.message, claim.lane, claim.token) for claim in claims]
-        await self._writer.run(lambda connection: connection.executemany(SQL["renew"], rows))
+        await self._writer.run(execute_many, SQL["renew"], rows)
 
     async def settle(self, settlement: Settlement) -> bool:
-        return await self._writer.run(lambda connection: settle(connection, settlement))
+        self._recent.forget(settlement.claim.message)
+        return await self._writer.run(settle, *settlement_rows(settlement))
 
     async def next_due(self, lane: str) -> datetime | None:
         def query(connection: sqlite3.Connection) -> datetime | None:
@@ -155,25 +164,19 @@ class SqliteQueue:
 
     async def hold_for(self, ids: Sequence[int], reason: HeldFor) -> None:
         rows = [(reason.value, message) for message in ids]
-        await self._writer.run(lambda connection: connection.executemany(SQL["hold_for"], rows))
+        await self._writer.run(execute_many, SQL["hold_for"], rows)
 
     async def release(self, ids: Sequence[int], held_for: HeldFor | None = None) -> Acted:
-        def release(connection: sqlite3.Connection, message: int, now: int) -> bool:
-            return actions.release(connection, message, now, held_for)
-
-        return await self._act(release, ids)
+        return await self._act(actions.release, ids, held_for)
 
     async def delete(self, ids: Sequence[int]) -> Acted:
         return await self._act(actions.delete, ids)
 
     async def reroute(self, ids: Sequence[int], smarthost: str) -> Acted:
-        def reroute(connection: sqlite3.Connection, message: int, now: int) -> bool:
-            return actions.reroute(connection, message, now, smarthost)
-
-        return await self._act(reroute, ids)
+        return await self._act(actions.reroute, ids, smarthost)
 
     async def relane(self, moves: Sequence[tuple[int, int, str]]) -> None:
-        await self._writer.run(lambda connection: actions.relane(connection, moves))
+        await self._writer.run(actions.relane, moves)
 
     async def waiting(
         self, lane: str | None, after: int, limit: int
@@ -187,24 +190,19 @@ class SqliteQueue:
     ) -> None:
         now = to_micros(self._clock())
 
-        def work(connection: sqlite3.Connection) -> None:
-            for message, reply, dsn in settlements:
-                values = (*reply_columns(reply), now, message)
-                if connection.execute(SQL["fail_held"], values).rowcount and dsn is not None:
-                    insert_dsn(connection, *dsn)
-                finish_if_done(connection, message, now)
-
-        await self._writer.run(work)
+        rows = [
+            (message, reply_columns(reply), None if dsn is None else dsn_row(*dsn))
+            for message, reply, dsn in settlements
+        ]
+        await self._writer.run(actions.fail_held, rows, now)
 
     async def purge(self, finished_before: datetime, limit: int) -> int:
         before = to_micros(finished_before)
-        return await self._writer.run(lambda connection: actions.purge(connection, before, limit))
+        return await self._writer.run(actions.purge, before, limit)
 
-    async def _act(
-        self, action: Callable[[sqlite3.Connection, int, int], bool], ids: Sequence[int]
-    ) -> Acted:
+    async def _act(self, action: Callable[..., bool], ids: Sequence[int], *values: object) -> Acted:
         now = to_micros(self._clock())
-        return await self._writer.run(lambda connection: actions.each(connection, action, ids, now))
+        return await self._writer.run(actions.each, action, ids, now, *values)
 
     async def search(self, wanted: Search, before: int | None, limit: int) -> Found:
         now = self._clock()
@@ -219,19 +217,15 @@ class SqliteQueue:
         ids = [message for message, _ in rows]
         if ids:
             # It can wait: on a full disk the ballast is for outcomes.
-            await self._writer.run(
-                lambda connection: statistics.count(connection, ids), begins=True
-            )
+            await self._writer.run(statistics.count, ids, begins=True)
         return optional_time(rows[-1][1]) if len(rows) == limit else None
 
     async def note_arrivals(self, arrivals: Arrivals) -> None:
-        await self._writer.run(
-            lambda connection: statistics.note(connection, arrivals), begins=True
-        )
+        await self._writer.run(statistics.note, arrivals, begins=True)
 
     async def statistics(self, since: datetime) -> Statistics:
         now = self._clock()
         return await self._reader.survey(lambda connection: statistics.read(connection, since, now))
 
     async def forget_statistics(self, before: datetime) -> None:
-        await self._writer.run(lambda connection: statistics.forget(connection, to_micros(before)))
+        await self._writer.run(statistics.forget, to_micros(before))

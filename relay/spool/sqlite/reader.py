@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from relay.spool.errors import SpoolBusy, SpoolDamaged
-from relay.spool.sqlite.writer import spool_error
+from relay.spool.sqlite.commit import spool_error
 
 T = TypeVar("T")
 

@@ -6,38 +6,54 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from relay.spool.model import AttemptRecord, Settlement, State, Usage
-from relay.spool.sqlite.accept import insert_dsn
+from relay.spool.sqlite.accept import dsn_row, insert_row
 from relay.spool.sqlite.rows import reply_columns, to_micros, to_minutes
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
 
 
-def settle(connection: sqlite3.Connection, settlement: Settlement) -> bool:
+Row = tuple[object, ...]
+
+
+def settlement_rows(settlement: Settlement) -> tuple[Row, Row | None, Row | None, tuple[Row, ...]]:
+    """In columns, as `settle` takes it: the deed, what was used, how far the pace came, the DSNs."""
     claim = settlement.claim
     at = to_micros(settlement.at)
-    before = connection.total_changes
-    connection.execute(
-        SQL["settle"],
-        (
-            claim.message,
-            claim.lane,
-            claim.token,
-            at,
-            *_results(settlement),
-            _attempts(settlement),
-            None if settlement.due_at is None else to_micros(settlement.due_at),
-            settlement.counts,
-            sum(record.in_doubt for record in settlement.attempts),
-            at if settlement.warned else None,
-        ),
+    ending = (
+        claim.message,
+        claim.lane,
+        claim.token,
+        at,
+        *_results(settlement),
+        _attempts(settlement),
+        None if settlement.due_at is None else to_micros(settlement.due_at),
+        settlement.counts,
+        sum(record.in_doubt for record in settlement.attempts),
+        at if settlement.warned else None,
     )
+    dsns = tuple(dsn_row(message, body) for message, body in settlement.dsns)
+    return ending, *_usage(settlement.usage, settlement.at), dsns
+
+
+def settle(
+    connection: sqlite3.Connection,
+    ending: Row,
+    used: Row | None,
+    arrived: Row | None,
+    dsns: tuple[Row, ...],
+) -> bool:
+    """Record how a claim ended, within the caller's transaction; False if it had been lost."""
+    before = connection.total_changes
+    connection.execute(SQL["settle"], ending)
     if connection.total_changes == before:
         return False
-    if settlement.usage is not None:
-        _record_usage(connection, settlement.usage, settlement.at)
-    for message, body in settlement.dsns:
-        insert_dsn(connection, message, body)
+    if used is not None:
+        connection.execute(SQL["use"], used)
+    if arrived is not None:
+        connection.execute(SQL["arrive"], arrived)
+    for row in dsns:
+        insert_row(connection, row)
     return True
 
 
@@ -84,17 +100,12 @@ def _text(rows: Sequence[object]) -> str | None:
     return json.dumps(rows, ensure_ascii=False) if rows else None
 
 
-def _record_usage(connection: sqlite3.Connection, usage: Usage, at: datetime) -> None:
+def _usage(usage: Usage | None, at: datetime) -> tuple[Row | None, Row | None]:
+    """The columns of what was used, and of how far the pace has come."""
+    if usage is None:
+        return None, None
     account = (usage.host, usage.username)
-    if usage.transactions:
-        counts = (usage.messages, usage.recipients, usage.transactions)
-        connection.execute(SQL["use"], (*account, to_minutes(at), *counts))
-    if usage.arrival_at is not None:
-        connection.execute(SQL["arrive"], (*account, to_micros(usage.arrival_at)))
-
-
-def finish_if_done(connection: sqlite3.Connection, message: int, at: int) -> None:
-    """A message that nobody waits for any more loses its body."""
-    if not connection.execute(SQL["is_unfinished"], (message,)).fetchone():
-        connection.execute(SQL["finish"], (at, message))
-        connection.execute(SQL["drop_body"], (message,))
+    counts = (usage.messages, usage.recipients, usage.transactions)
+    used = (*account, to_minutes(at), *counts) if usage.transactions else None
+    arrived = None if usage.arrival_at is None else (*account, to_micros(usage.arrival_at))
+    return used, arrived

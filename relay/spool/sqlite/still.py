@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from relay.config.secret import SecretError, SecretRef
-from relay.spool.errors import SpoolError, SpoolTooNew, VaultError
+from relay.spool.alone import ALONE
+from relay.spool.errors import SpoolError, VaultError
 from relay.spool.protocol import Vault
 from relay.spool.sqlite.ledger import SqliteLedger
 from relay.spool.sqlite.queue import SqliteQueue
 from relay.spool.sqlite.reader import Reader, open_unwritten
 from relay.spool.sqlite.sql import migrations
+from relay.spool.sqlite.upgrade import refuse_newer
 from relay.spool.sqlite.vault import SQL, ClosedVault, SealedVault, refuse_sealed
-from relay.spool.sqlite.writer import Writer
+from relay.spool.sqlite.writer import Deed
 from relay.spool.vault import FileVault, tokens_file
 from relay.spool.vault_cipher import fernet_key
 
@@ -29,6 +31,8 @@ T = TypeVar("T")
 
 class StillSpool:
     """See `relay.spool.protocol.Spool`; only its reading works, the rest raises SpoolError."""
+
+    shares = nodes = ALONE
 
     def __init__(
         self, path: Path, clock: Callable[[], datetime], secret_key: SecretRef | None = None
@@ -56,6 +60,10 @@ class StillSpool:
         except OSError:
             return None
 
+    async def gone(self) -> None:
+        """Never returns: nothing was ever written."""
+        await asyncio.get_running_loop().create_future()
+
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.to_thread(self._reader.close)
@@ -66,19 +74,22 @@ class _StillReader(Reader):
         return open_unwritten(self._path)
 
 
-class _NoWriter(Writer):
-    def __init__(self) -> None:
-        """No thread, no connection."""
-        self.trouble = None
+class _NoWriter:
+    trouble: SpoolError | None = None
 
-    async def run(self, work: Callable[[sqlite3.Connection], T], *, begins: bool = False) -> T:
+    async def run(self, deed: Deed[T], *values: object, begins: bool = False) -> T:
         raise SpoolError("this spool was opened for reading alone")
+
+    async def gone(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def close(self) -> None:
+        """There is nothing to end."""
 
 
 def _insist_on_schema(connection: sqlite3.Connection) -> None:
+    refuse_newer(connection)
     found, known = connection.execute("PRAGMA user_version").fetchone()[0], len(migrations())
-    if found > known:
-        raise SpoolTooNew(found, known)
     if found < known:
         raise SpoolError(f"spool schema {found} of an earlier version: start the relay once")
 

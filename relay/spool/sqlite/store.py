@@ -1,6 +1,7 @@
 """The spool of a single machine: one SQLite file, one process, one writing connection.
 
-SQLite before 3.51.3 can corrupt a WAL database when two connections write or checkpoint at the
+While the relay runs, a process of its own has the writing connection. SQLite before 3.51.3 can
+corrupt a WAL database when two connections write or checkpoint at the
 same moment. Here only one connection ever does either; readers are opened read-only. A lock file
 keeps a second process out.
 """
@@ -9,25 +10,34 @@ import asyncio
 import logging
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from relay.clock import utc_now
 from relay.config.secret import SecretRef
+from relay.spool.alone import ALONE
 from relay.spool.errors import SpoolDamaged, SpoolError, SpoolFailing
 from relay.spool.lock import SpoolLock
 from relay.spool.protocol import Vault
 from relay.spool.sqlite.aside import put_in_place
 from relay.spool.sqlite.ballast import Ballast
 from relay.spool.sqlite.claim import recover
+from relay.spool.sqlite.commit import Committer, spool_error
 from relay.spool.sqlite.ledger import SqliteLedger
-from relay.spool.sqlite.opening import CHECK_SECONDS, connect, migrate, prepare, refuse_damaged
+from relay.spool.sqlite.opening import CHECK_SECONDS, connect, prepare, refuse_damaged
 from relay.spool.sqlite.queue import SqliteQueue
 from relay.spool.sqlite.reader import Reader
 from relay.spool.sqlite.salvage import Salvage, salvage
+from relay.spool.sqlite.upgrade import upgrade
 from relay.spool.sqlite.vault import prepare_vault
-from relay.spool.sqlite.writer import Writer, spool_error
+from relay.spool.sqlite.writer import Writer
+from relay.spool.sqlite.writer_process import ProcessWriter
+from relay.spool.sqlite.writer_thread import ThreadWriter
+
+_LOCK_SECONDS = 5.0
+"""For the end of a relay that was killed: its process that writes may have to end a commit."""
 
 log = logging.getLogger(__name__)
 
@@ -35,39 +45,34 @@ log = logging.getLogger(__name__)
 class SqliteSpool:
     """A store in one file. Open it with `open_spool`."""
 
+    shares = nodes = ALONE
+
     def __init__(
         self,
         path: Path,
         lock: SpoolLock,
-        connection: sqlite3.Connection,
+        writer: Writer,
+        vault: Callable[[Writer, Reader], Vault],
         clock: Callable[[], datetime],
-        secret_key: SecretRef | None = None,
     ) -> None:
-        """Raises sqlite3.Error."""
-        vault = prepare_vault(connection, path, secret_key, clock)
         self.path = path
         self.salvaged: Salvage | None = None
         """How a damaged file was dealt with when this spool was opened."""
         self._lock = lock
-        self._ballast = Ballast(path)
-        self._writer = Writer(path, connection, self._ballast)
+        self._writer = writer
         self._reader = Reader(path)
-        self.queue = SqliteQueue(self._writer, self._reader, clock)
-        self.ledger = SqliteLedger(self._writer, self._reader)
-        self.vault: Vault = vault(self._writer, self._reader)
+        self.queue = SqliteQueue(writer, self._reader, clock)
+        self.ledger = SqliteLedger(writer, self._reader)
+        self.vault: Vault = vault(writer, self._reader)
 
     @property
     def trouble(self) -> SpoolError | None:
         """Why the disk takes nothing new at the moment; None while it works."""
         return self._writer.trouble
 
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        return self._writer.connection
-
-    def keep_room(self) -> None:
-        """Have some room on the disk, so that a full one can still record outcomes."""
-        self._ballast.make()
+    async def gone(self) -> None:
+        """Returns when the store can never be written again by this relay."""
+        await self._writer.gone()
 
     def free_bytes(self) -> int | None:
         """Bytes free for new mail on the file system of the spool; None if it cannot be told."""
@@ -78,9 +83,8 @@ class SqliteSpool:
 
     async def close(self) -> None:
         """Commit what waits, write the WAL back into the file, and give the lock back."""
+        await asyncio.to_thread(self._reader.close)  # who closes last writes the log back
         await self._writer.close()
-        await asyncio.to_thread(self._reader.close)
-        await asyncio.to_thread(self._connection.close)
         self._lock.release()
 
 
@@ -104,19 +108,21 @@ def open_spool(
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = SpoolLock(path.with_name(path.name + ".lock"))
-    lock.acquire()
+    lock.acquire(_LOCK_SECONDS if serving else 0)
     try:
         if serving:
             Ballast(path).free_if_full()
         connection, salvaged = _open(path, clock(), serving=serving)
         try:
-            spool = SqliteSpool(path, lock, connection, clock, secret_key)
+            vault = prepare_vault(connection, path, secret_key, clock)
+            writer = _writer(path, lock, connection, serving=serving)
         except BaseException:
             connection.close()
             raise
+        spool = SqliteSpool(path, lock, writer, vault, clock)
         spool.salvaged = salvaged
         if serving:
-            spool.keep_room()
+            Ballast(path).make()
         return spool
     except sqlite3.Error as error:
         lock.release()
@@ -124,6 +130,16 @@ def open_spool(
     except BaseException:
         lock.release()
         raise
+
+
+def _writer(
+    path: Path, lock: SpoolLock, connection: sqlite3.Connection, *, serving: bool
+) -> Writer:
+    """In a process for the service, where the system hands sockets to one; else in a thread."""
+    if serving and sys.platform != "win32":
+        connection.close()
+        return ProcessWriter(path, lock.descriptor)
+    return ThreadWriter(Committer(path, connection, Ballast(path)))
 
 
 def _open(path: Path, now: datetime, *, serving: bool) -> tuple[sqlite3.Connection, Salvage | None]:
@@ -143,7 +159,7 @@ def _prepare(path: Path, now: datetime, *, check: bool) -> sqlite3.Connection:
     try:
         if check and not refuse_damaged(connection, CHECK_SECONDS):
             log.warning("the spool is too large to be checked as a whole: relay spool check does")
-        migrate(connection)
+        upgrade(connection, path)
         prepare(connection)
         recover(connection, now)
     except BaseException:

@@ -12,6 +12,7 @@ from relay.config.secret import SecretError, SecretRef
 from relay.spool.errors import VaultError
 from relay.spool.model import Grant
 from relay.spool.protocol import Vault
+from relay.spool.sqlite.deeds import execute
 from relay.spool.sqlite.reader import Reader
 from relay.spool.sqlite.rows import to_micros
 from relay.spool.sqlite.sql import statements
@@ -41,12 +42,10 @@ class SealedVault:
 
     async def keep(self, host: str, username: str, grant: Grant) -> None:
         values = _row(self._key, (host, username), grant, self._clock())
-        await self._writer.run(lambda connection: connection.execute(SQL["keep"], values).rowcount)
+        await self._writer.run(execute, SQL["keep"], values)
 
     async def forget(self, host: str, username: str) -> bool:
-        gone = await self._writer.run(
-            lambda connection: connection.execute(SQL["forget"], (host, username)).rowcount
-        )
+        gone = await self._writer.run(execute, SQL["forget"], (host, username))
         return gone > 0
 
 

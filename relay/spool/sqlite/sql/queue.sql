@@ -17,9 +17,10 @@ SELECT q.message, q.tries, q.token, m.received_at, m.expires_at, m.client, m.cli
   m.in_doubt, m.warned_at,
   (SELECT json_group_array(json_array(position, address, origin, notify, orcpt, state, lane,
     pinned)) FROM (SELECT * FROM recipient WHERE message = m.id ORDER BY position)) AS recipients,
-  b.bytes AS body, b.crc
+  b.bytes AS body, b.crc, (SELECT json_group_array(position) FROM (SELECT position FROM recipient
+    WHERE message = m.id AND lane = q.lane AND state = 'queued' ORDER BY position)) AS queued
 FROM queue q JOIN message m ON m.id = q.message
-LEFT JOIN body b ON b.message = m.id AND b.position = 0 AND m.bytes <= ?
+LEFT JOIN body b ON b.message = m.id AND b.position = 0 AND m.bytes <= ? AND m.id < ?
 WHERE q.lane = ? AND q.lease_owner IS NULL AND q.due_at <= ?
 ORDER BY q.due_at LIMIT ?
 
