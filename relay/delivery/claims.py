@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
+from relay.delivery.errand import Errand
 from relay.delivery.lane import Lane
 from relay.delivery.usage import Allowance
 from relay.spool.errors import SpoolError
@@ -19,14 +20,6 @@ log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 1.0  # after a claim that the spool refused
 _AHEAD_SECONDS = 1.0  # a message that is claimed ahead waits this long for the one before
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """A claimed message, and what it may use of its account's limits."""
-
-    claim: Claim
-    allowance: Allowance
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +75,16 @@ class Claims:
         else:
             self._forgoing = asyncio.create_task(self.forgo())
 
+    async def peek(self) -> Claim | None:
+        """What is being claimed ahead, without taking it."""
+        if self._ahead is None:
+            return None
+        try:
+            claims = await asyncio.shield(self._ahead.claims)
+        except SpoolError:
+            return None  # told to who takes it
+        return claims[0] if claims else None
+
     async def claimed_ahead(self) -> Errand | None:
         """What was claimed ahead, if it may leave still."""
         if not self.may_leave():
@@ -123,11 +126,27 @@ class Claims:
         allowance = Allowance.open(self._lane.account)
         claim: Claim | None = None
         try:
-            claim = await self._claimed(self._begin())
+            if await self._agreed(allowance):
+                claim = await self._claimed(self._begin())
         finally:
             if claim is None:
                 allowance.close()
         return None if claim is None else Errand(claim, allowance)
+
+    async def _agreed(self, allowance: Allowance) -> bool:
+        try:
+            agreed = await allowance.agreed()
+        except SpoolError as error:
+            await self._refused(error)
+            return False
+        if not agreed:
+            self._lane.be_unsure()
+        return agreed
+
+    async def _refused(self, error: SpoolError) -> None:
+        log.error("lane %s: nothing was claimed: %s", self._lane.smarthost.name, error)
+        self._lane.be_unsure()
+        await asyncio.sleep(_PAUSE_SECONDS)
 
     def _begin(self) -> _Claiming:
         lane = self._lane
@@ -144,9 +163,7 @@ class Claims:
                 await self.put_back(claim)
             raise
         except SpoolError as error:
-            log.error("lane %s: nothing was claimed: %s", self._lane.smarthost.name, error)
-            self._lane.be_unsure()
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await self._refused(error)
             return None
         if not claims:
             self._lane.found_empty(claiming.looks)

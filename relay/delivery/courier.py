@@ -12,23 +12,22 @@ from presets.reply import Reply
 from presets.verdict import Phase
 from relay.config.model import AuthMethod, Config, Smarthost
 from relay.delivery.direct import Handover, Waiters
+from relay.delivery.errand import Errand
 from relay.delivery.outcome import Blame, Fate, Judgement, Server, acquitted, judge_transcript
 from relay.delivery.outgoing import (
     Loaded,
-    address_message,
-    batches,
     load_claimed,
-    refused_here,
     wire_body,
-    with_signature,
 )
+from relay.delivery.packing import PackedAhead, Packer
 from relay.delivery.recording import Recorder, at_last
 from relay.delivery.report_pace import ReportPace
 from relay.delivery.reports import Original, Reporter
 from relay.delivery.settling import Attempted, settle_attempt
-from relay.delivery.signing import NotSigned, Signatory, Text
+from relay.delivery.signing import Signatory, Text
 from relay.delivery.telling import tell
-from relay.delivery.usage import Allowance, portions
+from relay.delivery.usage import Allowance, Portions
+from relay.smarthost.ahead import Following
 from relay.smarthost.connect import STANDARD_TIMEOUTS, ConnectFailure, Connection, Timeouts
 from relay.smarthost.transaction import transact
 from relay.spool.errors import SpoolError
@@ -122,19 +121,25 @@ class Courier:
         return self.recorder.unrecorded > 0 or self.spool.trouble is not None
 
     async def deliver(
-        self, connection: Connection, claim: Claim, smarthost: Smarthost, allowance: Allowance
+        self,
+        connection: Connection,
+        errand: Errand,
+        smarthost: Smarthost,
+        following: Following | None = None,
     ) -> Delivered | None:
-        """Attempt a claim, as far as `allowance` lets it, and settle it; what the judgement blames
-        is the caller's to heed.
+        """Attempt a claim, as far as its allowance lets it, and settle it; what the judgement
+        blames is the caller's to heed. `following` tells what will be delivered next over this
+        connection.
 
         Where all of it passed, the outcome is still being recorded on return.
 
         None: nothing was attempted, as the server had ended a connection that was used before.
         Cancelled, or after a fault of ours, the connection is cut and the claim settled.
         """
+        claim, allowance = errand.claim, errand.allowance
         run = _Run(claim, smarthost, time.monotonic(), connection.address, allowance=allowance)
         try:
-            if not await self._attempt(run, connection, allowance):
+            if not await self._attempt(run, connection, errand, following):
                 return None
         except BaseException as error:
             in_doubt = connection.dot_sent
@@ -166,39 +171,53 @@ class Courier:
         """Settle a claim that was not attempted after all, because of `error`."""
         await self._give_up(_Run(claim, smarthost, time.monotonic()), error, in_doubt=False)
 
-    async def _attempt(self, run: _Run, connection: Connection, allowance: Allowance) -> bool:
+    async def pack_ahead(
+        self, claim: Claim, smarthost: Smarthost, connection: Connection
+    ) -> PackedAhead | None:
+        """A claim as it would leave over `connection`; see `relay.delivery.packing.Packer`."""
+        queue, offered = self.spool.queue, connection.capabilities
+        return await self._packer(smarthost).pack_ahead(queue, claim, offered)
+
+    def _packer(self, smarthost: Smarthost) -> Packer:
+        return Packer(self.config, smarthost, self.sender_rules, self.signatory, self.clock)
+
+    async def _attempt(
+        self, run: _Run, connection: Connection, errand: Errand, following: Following | None
+    ) -> bool:
         """Every batch in its turn; False if the connection turned out to have ended before."""
-        claim, config = run.claim, self.config
+        claim, allowance, packer = run.claim, errand.allowance, self._packer(run.smarthost)
         loaded = await load_claimed(self.spool.queue, claim)
         if loaded is None:
             raise BodyMissing(str(claim.message))
         run.relayed_without_dsn = not connection.capabilities.dsn
         run.original = _original(claim, loaded)
         text = Text(self.spool.queue, claim, loaded)
-        divided = batches(config, claim, run.smarthost, self.sender_rules)
-        for number, batch in enumerate(portions(divided, allowance)):
+        divided = packer.divide(claim)
+        portions = Portions(divided, allowance)
+        number = 0
+        while (batch := await portions.next()) is not None:
+            number += 1
             if run.fates and (run.judgement().worst or not connection.exchange.usable):
                 break
-            outgoing, header = address_message(config, claim, batch, run.smarthost, loaded)
-            signature = await self.signatory.sign(
-                config.dkim, header, text, self.clock(), config.language
-            )
-            if isinstance(signature, NotSigned):
-                run.fates += [(each, signature.fate) for each in batch.recipients]
-                continue
-            outgoing, header = with_signature(outgoing, header, signature)
-            refused, outgoing, sent = refused_here(outgoing, batch, connection.capabilities)
-            run.fates += refused
+            if errand.packed is not None and errand.packed.fits(claim, batch, packer):
+                packed = errand.packed.packed
+            else:
+                packed = await packer.pack(text, batch, connection.capabilities)
+            run.fates += packed.refused
+            sent = packed.sent
             if not sent:
                 continue
             was_used = connection.used > 0
-            body = wire_body(self.spool.queue, claim, header, loaded)
-            transcript = await transact(connection, outgoing, body, self.timeouts)
+            body = wire_body(self.spool.queue, claim, packed.header, loaded)
+            next_after = following if batch is divided[-1] else None
+            transcript = await transact(
+                connection, packed.outgoing, body, self.timeouts, next_after
+            )
             server = Server(run.smarthost.preset, run.smarthost.auth is not AuthMethod.NONE)
             judgement = judge_transcript(transcript, len(sent), server)
             if was_used and transcript.never_began and not judgement.too_much:
                 connection.exchange.abort("ended by the server")
-                if number == 0:
+                if number == 1:
                     return False
                 break
             allowance.count(transcript, judgement)

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from relay.config.model import Smarthost
 from relay.delivery.budget import Account
@@ -11,8 +12,17 @@ from relay.delivery.tools import Tools
 LONGEST_SLEEP_SECONDS = 30.0
 _SOON_SECONDS = 0.02  # in which a worker that is busy now may be free, its connection warm
 _PAUSE_SECONDS = 1.0  # between two looks at a disk that takes nothing
+_BETWEEN_NODES_SECONDS = 1.0  # between two looks whether another node gave a connection back
 _FEWER_FOR = timedelta(minutes=10)
-_NO_CHUNKING_FOR = timedelta(hours=1)
+_WITHOUT_FOR = timedelta(hours=1)
+
+
+class Shortcut(Enum):
+    """What spares a round trip where the smarthost bears it out."""
+
+    CHUNKING = auto()
+    AHEAD = auto()
+    """The next envelope leaves with the end of the message before."""
 
 
 @dataclass(slots=True)
@@ -32,7 +42,7 @@ class Lane:
     _idle: list[asyncio.Future[bool]] = field(default_factory=list)
     _looking: asyncio.TimerHandle | None = None
     _ceiling: tuple[int, datetime] | None = None  # fewer connections, until
-    _no_chunking_until: datetime | None = None
+    _without: dict[Shortcut, datetime] = field(default_factory=dict)  # until when
 
     def wake(self) -> None:
         """Something may be due: who is idle looks, and it is seen whether they are enough."""
@@ -110,14 +120,13 @@ class Lane:
         self._looking = None
         self.woken.set()
 
-    def avoid_chunking(self) -> None:
-        """The smarthost offers CHUNKING, and it did not work: not to be used for a while."""
-        self._no_chunking_until = self.tools.clock() + _NO_CHUNKING_FOR
+    def avoid(self, shortcut: Shortcut) -> None:
+        """By what the smarthost offers it should work, and it did not: not for a while."""
+        self._without[shortcut] = self.tools.clock() + _WITHOUT_FOR
 
-    @property
-    def avoids_chunking(self) -> bool:
+    def avoids(self, shortcut: Shortcut) -> bool:
         """It has failed within the hour."""
-        until = self._no_chunking_until
+        until = self._without.get(shortcut)
         return until is not None and self.tools.clock() < until
 
     @property
@@ -166,6 +175,8 @@ class Lane:
             if not self.connected:
                 account.hungry[name] = self.tools.clock()
             return LONGEST_SLEEP_SECONDS
+        if account.others_have_all():
+            return _BETWEEN_NODES_SECONDS
         return 1.0 if free <= len(account.starved_by(name)) else None
 
     def most_workers(self) -> int:

@@ -5,6 +5,7 @@ has just passed one, the next is claimed.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import datetime
@@ -12,14 +13,22 @@ from datetime import datetime
 from presets.verdict import Scope
 from relay.delivery.blocks import Trouble
 from relay.delivery.budget import Account
-from relay.delivery.claims import Claims, Errand
-from relay.delivery.lane import Lane
+from relay.delivery.claims import Claims
+from relay.delivery.errand import Errand
+from relay.delivery.lane import Lane, Shortcut
 from relay.delivery.outcome import Blame, Judgement
+from relay.delivery.packing import PackedAhead
 from relay.delivery.recording import at_last, seen_through
 from relay.delivery.tools import TOO_MANY_CONNECTIONS
+from relay.smarthost import ahead
 from relay.smarthost.connect import ConnectFailure, Connection, connect
+from relay.smarthost.wire import Outgoing
+from relay.spool.errors import SpoolError
 from relay.spool.model import BlockedBy, Claim
 
+log = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 1.0  # after a spool that refused
 _IDLE_SECONDS = 5.0  # a connection without mail is kept this long
 _MOST_TRANSACTIONS = 100  # on one connection
 _FAIR_TRANSACTIONS = 20  # on one connection while another lane of the account waits for it
@@ -43,8 +52,10 @@ class Worker:
         self._smarthost = lane.smarthost  # that the connection was made for
         self._connection: Connection | None = None
         self._account: Account | None = None  # whose connection it is
+        self._slot: Account | None = None  # of whose connections one is taken
         self._passed = False  # a message has just passed over this connection
         self._claims = Claims(lane)
+        self._packing: asyncio.Task[PackedAhead | None] | None = None  # of the message after
         self._recording: asyncio.Task[None] | None = None  # the outcome of the message before
 
     async def run(self) -> None:
@@ -72,7 +83,9 @@ class Worker:
         try:
             await self._recorded()
         finally:
+            await self._packed_ahead()
             await self._part()
+            self._give_slot_back()
             await self._claims.close()
 
     async def _recorded(self) -> None:
@@ -85,7 +98,7 @@ class Worker:
         account, connection = self._account, self._connection
         if account is None or connection is None:
             return False
-        fewer = account.connections > account.limits().max_connections
+        fewer = account.connections + account.elsewhere > account.limits().max_connections
         long_enough = connection.used >= _FAIR_TRANSACTIONS
         return fewer or (long_enough and bool(account.starved_by(self.lane.smarthost.name)))
 
@@ -109,7 +122,13 @@ class Worker:
     async def _next(self) -> Errand | None:
         """The next message with a connection for it; None: this worker is no longer needed."""
         if self._connection is not None:
-            return await self._claims.claimed_ahead() or await self._claim_patiently()
+            packed = await self._packed_ahead()
+            errand = await self._claims.claimed_ahead()
+            if errand is not None:
+                return errand if packed is None else replace(errand, packed=packed)
+            if self._connection.begun is None:
+                return await self._claim_patiently()
+            await self._part()
         lane = self.lane
         async with self.tools.blocks.turn(lane.smarthost):
             # Only now: whoever had the turn before may have found that nothing gets through.
@@ -117,9 +136,12 @@ class Worker:
             full = account.connections >= account.limits().max_connections
             if full or lane.connected >= lane.most_workers():
                 return None
+            if not await self._take_slot(account):
+                return None
             account.hungry.pop(lane.smarthost.name, None)
             errand = await self._claims.claim()
             if errand is None or not await self._guarded(errand, self._connect(errand)):
+                self._give_slot_back()
                 return None
         lane.woken.set()  # where there is one there may be more: another worker looks
         return errand
@@ -128,7 +150,7 @@ class Worker:
         """The next message, with a little patience for one to come, as the connection is warm."""
         loop, lane = asyncio.get_running_loop(), self.lane
         deadline, roused = loop.time() + _IDLE_SECONDS, False
-        while True:
+        while not self._must_part():
             # Before the claim: asked after it, a pace that has just passed would look like none.
             pace = lane.account.wait().total_seconds()
             # Where a limit divides messages, the rest of one is due, and nobody tells.
@@ -143,6 +165,7 @@ class Worker:
                 return None
             if not (looks and lane.worth_a_claim and self._claims.may_leave()):
                 roused = await lane.rest(min(left, pace or left))
+        return None
 
     def _is_idle_for_long(self) -> bool:
         """No mail of this lane leaves soon, or that of another has more use of the connection."""
@@ -186,10 +209,29 @@ class Worker:
         account, smarthost = self.lane.account, self.lane.smarthost
         async with self.tools.blocks.turn(smarthost):
             full = account.connections >= account.limits().max_connections
-            if full or self.tools.blocks.blocked(smarthost) is not None:
+            blocked = self.tools.blocks.blocked(smarthost) is not None
+            if full or blocked or not await self._take_slot(account):
                 await self._claims.put_back(errand.claim)
                 return False
             return await self._connect(errand)
+
+    async def _take_slot(self, account: Account) -> bool:
+        """One of the connections that all nodes have together; `_give_slot_back` must follow."""
+        self._give_slot_back()
+        try:
+            taken = await account.take_connection()
+        except SpoolError as error:
+            log.error("lane %s: no connection: %s", self.lane.smarthost.name, error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return False
+        if taken:
+            self._slot = account
+        return taken
+
+    def _give_slot_back(self) -> None:
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot.give_connection_back()
 
     async def _part(self) -> None:
         connection, self._connection = self._connection, None
@@ -199,6 +241,7 @@ class Worker:
             finally:
                 # Only now: the server must never count one more than it allows.
                 self.lane.connected -= 1
+                self._give_slot_back()
                 if self._account is not None:
                     self._account.connections -= 1
                     starved = self._account.starved_by(self.lane.smarthost.name)
@@ -207,7 +250,8 @@ class Worker:
 
     async def _no_connection(self, claim: Claim, failure: ConnectFailure) -> None:
         lane, tools, smarthost = self.lane, self.tools, self.lane.smarthost
-        if lane.account.connections and failure.cause == TOO_MANY_CONNECTIONS:
+        others = lane.account.connections + lane.account.elsewhere
+        if others and failure.cause == TOO_MANY_CONNECTIONS:
             await tools.fewer_connections(smarthost)
             await tools.courier.recorder.put_back(claim)
             lane.wake()
@@ -236,22 +280,62 @@ class Worker:
                 connection = self._connection
                 assert connection is not None
                 if self._passed and self._sends_soon(errand.claim):
-                    self._claims.look_ahead()
-                if self.lane.avoids_chunking:
+                    self._look_ahead(connection)
+                if self.lane.avoids(Shortcut.CHUNKING):
                     connection.capabilities = replace(connection.capabilities, chunking=False)
                 began = self.tools.clock()
                 delivered = await courier.deliver(
-                    connection, errand.claim, self._smarthost, errand.allowance
+                    connection, errand, self._smarthost, self._following
                 )
-                if connection.chunking_failed and connection.capabilities.chunking:
-                    self.lane.avoid_chunking()
+                self._heed_shortcuts(connection)
         finally:
-            errand.allowance.close()
+            errand.allowance.close(None if delivered is None else delivered.recording)
         await self._recorded()
         self._recording = delivered.recording
         await self._heed(delivered.judgement, began)
         if delivered.recording is None:
             self.lane.mail_came()  # what is deferred waits again
+
+    def _heed_shortcuts(self, connection: Connection) -> None:
+        """What the server could not do, the next connection does not try."""
+        if connection.chunking_failed and connection.capabilities.chunking:
+            self.lane.avoid(Shortcut.CHUNKING)
+        if connection.ahead_failed and not self.lane.avoids(Shortcut.AHEAD):
+            self.lane.avoid(Shortcut.AHEAD)
+
+    def _look_ahead(self, connection: Connection) -> None:
+        """Claim the next message; get it ready too where it may begin before this one ends."""
+        self._claims.look_ahead()
+        if ahead.bears(connection) and not self.lane.avoids(Shortcut.AHEAD):
+            self._packing = asyncio.create_task(self._pack_ahead(connection))
+
+    async def _pack_ahead(self, connection: Connection) -> PackedAhead | None:
+        claim = await self._claims.peek()
+        if claim is None:
+            return None
+        try:
+            return await self.tools.courier.pack_ahead(claim, self._smarthost, connection)
+        except Exception:
+            # It fails again when its turn comes, and is heeded then.
+            log.debug("%s was not made ready ahead", claim.message, exc_info=True)
+            return None
+
+    async def _packed_ahead(self) -> PackedAhead | None:
+        packing, self._packing = self._packing, None
+        return None if packing is None else await packing
+
+    async def _following(self) -> Outgoing | None:
+        """The next message that will leave over this connection, if it is ready soon."""
+        packing, connection = self._packing, self._connection
+        if packing is None or connection is None:
+            return None
+        await asyncio.wait([packing], timeout=ahead.patience_seconds(connection))
+        if not packing.done() or packing.cancelled():
+            return None
+        ready = packing.result()
+        if ready is None or not self._for_this_lane or self._must_part():
+            return None
+        return ready.packed.outgoing if self._claims.may_leave() else None
 
     def _sends_soon(self, claim: Claim) -> bool:
         """`claim` is soon sent, as it is small, and the connection good for another."""

@@ -25,6 +25,7 @@ from relay.smarthost.steps import (
     transport_of,
 )
 from relay.smarthost.tokens import Tokens
+from relay.smarthost.wire import Outgoing
 
 __all__ = ["STANDARD_TIMEOUTS", "ConnectFailure", "Connection", "Timeouts", "connect"]
 
@@ -57,7 +58,9 @@ class Connection:
     """A server ready for MAIL. `used` counts the transactions it has seen, `answered_at` is when
     the last one ended, by the loop's clock; `dot_sent`: the message of the running one has left
     whole, nothing has refused it, and its reply has not come; `chunking_failed`: CHUNKING is
-    offered, and better not used."""
+    offered, and better not used; `round_trip_seconds`
+    is how long the first reply to an envelope took; `begun`: the next one, whose envelope was sent already;
+    `ahead_failed`: that is better not done."""
 
     exchange: Exchange
     capabilities: Capabilities
@@ -67,6 +70,9 @@ class Connection:
     answered_at: float = -math.inf
     dot_sent: bool = False
     chunking_failed: bool = False
+    round_trip_seconds: float = 0.0
+    begun: Outgoing | None = None
+    ahead_failed: bool = False
 
 
 async def connect(

@@ -25,7 +25,10 @@ class Exchange(asyncio.Protocol):
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._outstanding = 0
+        self._ahead = 0  # of these for what was sent ahead
         self._lost: str | None = None
+        self.silent = False
+        """It was cut because a reply did not come in time."""
         self._unasked: list[Reply] = []
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -36,9 +39,9 @@ class Exchange(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Open, and every command has its reply."""
-        idle = not self._outstanding and not self._parser.pending
-        return self._lost is None and idle and not self._transport.is_closing()
+        """Open, and every command has its reply but for what was sent ahead."""
+        idle = self._outstanding == self._ahead and (self._ahead or not self._parser.pending)
+        return self._lost is None and bool(idle) and not self._transport.is_closing()
 
     @property
     def certificate(self) -> dict[str, Any] | None:
@@ -71,14 +74,16 @@ class Exchange(asyncio.Protocol):
         """A reply has come that nobody has taken yet."""
         return bool(self._replies) or self._lost is not None
 
-    def write(self, data: bytes, replies: int = 0) -> None:
-        """Send; the server owes `replies` for it. Raises ExchangeLost."""
+    def write(self, data: bytes, replies: int = 0, ahead: int = 0) -> None:
+        """Send; the server owes `replies` for it, and then `ahead` for the beginning of what comes
+        next. Raises ExchangeLost."""
         if replies and self._half_unasked:
             # What is half here would be taken for the reply to this.
             self.abort("the server sent half a reply that nobody asked for")
         if self._lost is not None:
             raise ExchangeLost(self._lost)
-        self._outstanding += replies
+        self._outstanding += replies + ahead
+        self._ahead = ahead
         self._transport.write(data)
 
     async def drain(self, seconds: float) -> None:
@@ -124,6 +129,7 @@ class Exchange(asyncio.Protocol):
         if loop.time() < self._deadline:
             self._timer = loop.call_at(self._deadline, self._look_at_the_time, loop)
         else:
+            self.silent = True
             self.abort(f"no reply within {self._patience:g} seconds")
 
     def _cancel_timer(self) -> None:
@@ -131,13 +137,23 @@ class Exchange(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
+    def take_up(self) -> None:
+        """What was sent ahead is the running transaction now."""
+        self._ahead = 0
+
     async def command(self, line: bytes, seconds: float) -> Reply:
         """Send one command line and wait for its reply. Raises ExchangeLost."""
         self.write(line + b"\r\n", replies=1)
         return await self.reply(seconds)
 
     async def quit(self, seconds: float = 5) -> None:
-        """Part politely; what the server says no longer matters."""
+        """Part politely; what the server says no longer matters.
+
+        Without a word where a transaction was begun: QUIT could be a line of its message.
+        """
+        if self._ahead:
+            self.abort("quit")
+            return
         try:
             await self.command(b"QUIT", seconds)
         except ExchangeLost:

@@ -1,14 +1,15 @@
 """One mail transaction: MAIL, RCPT for each recipient, the message.
 
-With PIPELINING the envelope goes out in one piece (RFC 2920), with CHUNKING a small message may
-go along with it (see `bdat`). Every reply is kept; what they mean is judged elsewhere.
+With PIPELINING the envelope goes out in one piece (RFC 2920), also along with the end of the message
+before (see `ahead`); with CHUNKING a small message may go along with it (see `bdat`). Every reply is kept; what they mean is judged elsewhere.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 
 from presets.verdict import Phase
-from relay.smarthost import bdat
+from relay.smarthost import ahead, bdat
+from relay.smarthost.ahead import Following
 from relay.smarthost.connect import STANDARD_TIMEOUTS, Connection, Timeouts
 from relay.smarthost.exchange import ExchangeLost
 from relay.smarthost.transcript import Transcript
@@ -22,8 +23,11 @@ async def transact(
     outgoing: Outgoing,
     body: AsyncIterator[bytes],
     timeouts: Timeouts = STANDARD_TIMEOUTS,
+    following: Following | None = None,
 ) -> Transcript:
     """Send `body` to the recipients; ends with the connection ready for the next or aborted.
+
+    The next may have begun by then: `following`, if it gave one, has to be the next transaction.
 
     Cancelled, or with an exception of `body`, the connection is aborted: no final dot and no BDAT
     LAST is sent for a message that was not sent whole, and `connection.dot_sent` tells whether one
@@ -34,10 +38,14 @@ async def transact(
     connection.dot_sent = False
     transcript = Transcript()
     try:
-        await _play(connection, outgoing, Chunks(body), timeouts, transcript)
+        await _begin(connection, outgoing, chunks := Chunks(body), timeouts, transcript)
+        if transcript.may_be_sent:
+            await _send_body(connection, chunks, following, timeouts, transcript)
+        await _end(connection, outgoing, timeouts, transcript)
     except ExchangeLost as error:
         transcript.broken = str(error)
         transcript.parting = exchange.parting_reply
+        transcript.silent = exchange.silent
         transcript.out_of_step |= exchange.out_of_step and not transcript.refused_in_body
         exchange.abort(str(error))
     except BaseException:
@@ -47,18 +55,22 @@ async def transact(
         await _clean_up(connection, timeouts, transcript)
     connection.dot_sent = False
     connection.chunking_failed |= transcript.chunking_failed
+    connection.ahead_failed |= transcript.ahead_failed
     connection.answered_at = asyncio.get_running_loop().time()
     return transcript
 
 
-async def _play(
+async def _begin(
     connection: Connection,
     outgoing: Outgoing,
     chunks: Chunks,
     timeouts: Timeouts,
     transcript: Transcript,
 ) -> None:
-    exchange = connection.exchange
+    """The envelope, and in one case the message with it."""
+    if connection.begun is not None:
+        await ahead.take_up(connection, outgoing, timeouts, transcript)
+        return
     message = await chunks.all_of(bdat.MOST_BYTES) if bdat.is_warm(connection) else None
     if message is not None:
         await bdat.send_at_once(connection, outgoing, message, timeouts, transcript)
@@ -66,8 +78,13 @@ async def _play(
         await _envelope_at_once(connection, outgoing, timeouts, transcript)
     else:
         await _envelope_step_by_step(connection, outgoing, timeouts, transcript)
-    if transcript.data is not None and transcript.data.code == 354 and transcript.accepted:
-        await _send_body(connection, chunks, timeouts, transcript)
+
+
+async def _end(
+    connection: Connection, outgoing: Outgoing, timeouts: Timeouts, transcript: Transcript
+) -> None:
+    """The reply to the message, if it has left."""
+    exchange = connection.exchange
     if transcript.whole:
         dot = await exchange.reply(timeouts.message(outgoing.size_bytes))
         if exchange.contradicts(dot):
@@ -114,7 +131,10 @@ async def _envelope_at_once(
     exchange = connection.exchange
     lines = envelope(outgoing, connection.capabilities) + b"DATA\r\n"
     exchange.write(lines, replies=len(outgoing.recipients) + 2)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     transcript.mail = await exchange.reply(timeouts.mail)
+    connection.round_trip_seconds = loop.time() - began
     transcript.phase = Phase.RCPT
     for _ in outgoing.recipients:
         transcript.recipients.append(await exchange.reply(timeouts.mail))
@@ -140,9 +160,13 @@ async def _envelope_step_by_step(
 
 
 async def _send_body(
-    connection: Connection, chunks: Chunks, timeouts: Timeouts, transcript: Transcript
+    connection: Connection,
+    chunks: Chunks,
+    following: Following | None,
+    timeouts: Timeouts,
+    transcript: Transcript,
 ) -> None:
-    """The message with its dots stuffed, and the final dot."""
+    """The message with its dots stuffed, and the final dot; what follows goes along."""
     exchange, stuffer, last = connection.exchange, DotStuffer(), False
     end = b""
     while not last:
@@ -156,6 +180,7 @@ async def _send_body(
             # Nothing is owed before the final dot: a refusal in mid-message, or the end.
             raise ExchangeLost("the server broke the message off")
         end = b""
-    exchange.write(end + stuffer.end(), replies=1)
+    more, owed = await ahead.lines_ahead(connection, following)
+    exchange.write(end + stuffer.end() + more, replies=1, ahead=owed)
     connection.dot_sent = transcript.whole = True
     transcript.phase = Phase.DOT

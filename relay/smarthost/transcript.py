@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from presets.reply import Reply
 from presets.verdict import Phase
 
-_NO_BDAT = frozenset({500, 501, 502, 503, 504})
+_CONFUSED = frozenset({500, 501, 502, 503, 504})
 
 
 @dataclass(slots=True)
@@ -24,10 +24,14 @@ class Transcript:
     """The reply to the message: to the final dot, or to BDAT LAST."""
     whole: bool = False
     """The final dot, or BDAT LAST with the message, has left."""
+    ahead: bool = False
+    """The envelope had left with the end of the message before."""
     by_bdat: bool = False
     """It left by BDAT, all at once."""
     broken: str | None = None
     parting: Reply | None = None  # said unasked before the connection failed
+    silent: bool = False
+    """It was the relay that would not wait any longer."""
     out_of_step: bool = False
     """The server said more than it was asked: a refusal in here may be that of another command."""
 
@@ -39,10 +43,15 @@ class Transcript:
         return any(reply.positive for reply in self.recipients)
 
     @property
+    def may_be_sent(self) -> bool:
+        """The server waits for the message, for one recipient at least."""
+        return self.data is not None and self.data.code == 354 and self.accepted
+
+    @property
     def never_began(self) -> bool:
         """The server was gone, or leaving, before it answered anything, and it had no message."""
         if self.mail is not None:
-            return self.mail.code == 421
+            return self.mail.code == 421 or self.ahead_failed
         return self.broken is not None and not self.whole
 
     @property
@@ -69,8 +78,16 @@ class Transcript:
         return self.refused and self.dot is not None and self.dot.positive
 
     @property
+    def ahead_failed(self) -> bool:
+        """The envelope that was sent ahead seems to have been dropped, or not understood: better
+        wait for each reply."""
+        if not self.ahead or self.whole:
+            return False
+        return self.silent if self.mail is None else self.mail.code in _CONFUSED
+
+    @property
     def chunking_failed(self) -> bool:
         """The server offers BDAT and seems not to understand it: better send by DATA."""
         if not self.by_bdat or self.refused:
             return False
-        return self.dot is None or self.dot.code in _NO_BDAT
+        return self.dot is None or self.dot.code in _CONFUSED

@@ -216,16 +216,16 @@ async def test_rewrite_keeps_what_the_account_may_send_as(tmp_path: Path) -> Non
 async def test_a_message_that_always_provokes_a_fault_of_ours_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from relay.delivery import courier
+    from relay.delivery import packing
 
-    real = courier.address_message
+    real = packing.address_message
 
     def faulty(config: object, claim: object, *rest: object) -> object:
         if claim.envelope.reverse_path == "poison@bakkerij.nl":
             raise RuntimeError("a fault of ours")
         return real(config, claim, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(courier, "address_message", faulty)
+    monkeypatch.setattr(packing, "address_message", faulty)
     with Smarthost() as fake:
         async with Rig(tmp_path, [rig_smarthost(fake)]) as rig:
             poison = await rig.accept("poison@bakkerij.nl", ["een@example.net"])
