@@ -27,6 +27,9 @@ class Patience:
     overload_seconds: float = 10
     data_idle_seconds: float = 300
     handshake_seconds: float = 30  # for TLS, before anybody knows who it is
+    header_seconds: float = (
+        5  # a balancer sends it at once; the least that covers a packet lost is 3
+    )
     least_bytes_per_second: float = 200
     slow_start_seconds: float = 30  # before the rate is looked at
     errors: int = 20

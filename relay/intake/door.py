@@ -1,12 +1,13 @@
 """Who comes in: the access rules, the learning window and the connection limits, together."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from relay.access.address import Address, peer_address
+from relay.access.address import Address, Network, peer_address
 from relay.access.learning import is_open, may_learn
 from relay.access.limits import ConnectionCount, RateWindow
 from relay.access.refused import RefusedTally
@@ -21,14 +22,21 @@ _SECOND = timedelta(seconds=1)
 LEARNING = "learning"
 """The client name of mail from a device that is not listed yet."""
 
+_BALANCER = Client("balancer", ())
+_UNKNOWN = Client("", (), max_connections=sys.maxsize)  # no client of the file has this name
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A machine that may send. With `learning` its mail is held until somebody adopts it."""
+    """A machine that may send. With `learning` its mail is held until somebody adopts it.
+
+    With `balancer` it is one that speaks for itself, and may send only where it is listed.
+    """
 
     address: Address
     client: Client
     learning: bool = False
+    balancer: bool = False
     rules: AccessRules | None = field(default=None, compare=False, repr=False)
     """Which gave it; None: the learning window did."""
 
@@ -74,6 +82,16 @@ class Door:
             self.refused.note(address, now)
             self.refusal.set()
             return "not-listed"
+        return self._enter(found)
+
+    def admit_balancer(self, peer: str, now: datetime) -> Admission | str:
+        """The same of a trusted balancer itself: it may look whether somebody answers."""
+        address = peer_address(peer)
+        client = self.rules.match(address)
+        rules = None if client is None else self.rules
+        return self._enter(Admission(address, client or _BALANCER, balancer=True, rules=rules))
+
+    def _enter(self, found: Admission) -> Admission | str:
         if self._connections.enter(found.client):
             return found
         crowded = self._connections.total >= self._connections.total_limit
@@ -90,7 +108,10 @@ class Door:
 
     def find_again(self, admission: Admission, now: datetime) -> Admission | None:
         """What they say of one who was let in."""
-        return admission if admission.rules is self.rules else self.find(admission.address, now)
+        if admission.rules is self.rules:
+            return admission
+        found = self.find(admission.address, now)
+        return None if admission.balancer and found is not None and found.learning else found
 
     def is_news(self, refusal: str, now: datetime) -> bool:
         """Whether the log needs this refusal: a flood of one kind is one line a second.
@@ -110,6 +131,15 @@ class Door:
         self._strangers += 1
         return True
 
+    def receive_unknown(self) -> bool:
+        """Whether there may be one connection more, of whose client the header is awaited; then
+        counted."""
+        return self._connections.enter(_UNKNOWN)
+
+    def dismiss_unknown(self) -> None:
+        """The header of one of those has come, or will not."""
+        self._connections.leave(_UNKNOWN)
+
     def dismiss_stranger(self) -> None:
         """The connection of one of those has ended."""
         self._strangers -= 1
@@ -122,6 +152,17 @@ class Door:
         """Seconds that a message must wait to keep the client's rate; None: refuse it."""
         seconds = self.rates.delay(admission.client, now)
         return seconds if seconds <= self.rates.longest_delay_seconds else None
+
+
+def is_within(peer: str, networks: tuple[Network, ...]) -> bool:
+    """Whether a peer's address, as `peer_text` writes it, is in one of the networks."""
+    if not networks:
+        return False
+    try:
+        address = peer_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 @lru_cache(maxsize=1024)

@@ -27,6 +27,7 @@ class Listeners:
 
     intake: Intake
     _bound: list[tuple[Listener, socket.socket]] = field(default_factory=list)
+    _addresses: list[tuple[str, int]] = field(default_factory=list)
     _servers: list[asyncio.Server] = field(default_factory=list)
     _current: dict[tuple[str, int], tuple[Listener, ssl.SSLContext | None]] = field(
         default_factory=dict
@@ -37,17 +38,20 @@ class Listeners:
         """Take every address; connections wait until `start`. Raises CannotListen."""
         for number, listener in enumerate(self.intake.config.listeners):
             try:
-                self._bound.append((listener, _bind(listener)))
+                sock = _bind(listener)
             except OSError as error:
                 if self.intake.config.sandbox and error.errno in _NO_SUCH_ADDRESS:
                     continue  # a machine without IPv6 has a sandbox too
                 self.close()
                 key = f"listener[{number}].address"
                 raise CannotListen(listener.host, listener.port, key, error) from error
+            self._bound.append((listener, sock))
+            self._addresses.append(sock.getsockname()[:2])
 
     def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens, with the ports that the system chose for port 0."""
-        return [sock.getsockname()[:2] for _, sock in self._bound]
+        """Where it listens, or did until it stopped, with the ports that the system chose for
+        port 0."""
+        return [*self._addresses]
 
     def shown_addresses(self) -> list[str]:
         """The same as `listener.address` is written: host:port, IPv6 in brackets."""
@@ -106,6 +110,7 @@ class Listeners:
         for _, sock in self._bound:
             sock.close()
         self._bound.clear()
+        self._addresses.clear()
 
 
 def _bind(listener: Listener) -> socket.socket:

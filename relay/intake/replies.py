@@ -61,6 +61,19 @@ REPLIES: dict[str, Wording] = {
         "dit is een SMTP-poort, geen web- of TLS-poort",
         "this port speaks SMTP, not HTTP or TLS",
     ),
+    # Behind a load balancer
+    "no-proxy-header": Wording(
+        421,
+        "4.7.0",
+        "{address} moet beginnen met een PROXY-header; zie listener.proxy_protocol",
+        "{address} must begin with a PROXY header; see listener.proxy_protocol",
+    ),
+    "proxy-unknown": Wording(
+        554,
+        "5.7.1",
+        "{address} zegt niet van wie deze verbinding is (PROXY UNKNOWN)",
+        "{address} does not say whose connection this is (PROXY UNKNOWN)",
+    ),
     "timeout": Wording(421, "4.4.2", "te lang gewacht", "waited too long"),
     "too-slow": Wording(421, "4.4.2", "het bericht komt te langzaam binnen", "too slow"),
     "bye": Wording(221, "2.0.0", "tot ziens", "bye"),

@@ -151,7 +151,8 @@ class Session(Connection):
         # The rules of this moment, not of when the connection began.
         current = self._current_admission()
         if current is None:
-            self._refuse("no-longer-listed", address=self.peer)
+            slug = "not-listed" if self.admission.balancer else "no-longer-listed"
+            self._refuse(slug, address=self.peer)
         elif self._lacks_tls(current):
             self._refuse("tls-required")
         elif self._transaction is not None:

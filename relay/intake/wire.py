@@ -1,4 +1,4 @@
-"""A client's connection as bytes: admission, TLS, what comes in, and when it ends.
+"""A client's connection as bytes: TLS, what comes in, and when it ends.
 
 aiosmtpd gives the STARTTLS handshake. Its constructor, which looks through every attribute of
 every object for each connection, its streams, its command loop and its timer are replaced.
@@ -10,15 +10,14 @@ import ssl
 from asyncio import sslproto
 from typing import Any
 
-from aiosmtpd.smtp import SMTP, TLSSetupException
+from aiosmtpd.smtp import TLSSetupException
 
 from relay.config.model import Listener, TlsMode
 from relay.intake.context import Intake
 from relay.intake.deadline import Deadline
-from relay.intake.door import Admission, peer_text
+from relay.intake.door import is_within, peer_text
 from relay.intake.incoming import Incoming
-from relay.intake.replies import reply
-from relay.monitor import mail_log
+from relay.intake.introduction import Introduction
 
 _MOST_WAITING_BYTES = 131_072  # then the client has to wait
 _TLS_RECORD = b"\x16"  # the first byte of a TLS handshake, and of no command
@@ -28,17 +27,16 @@ class SessionEnded(Exception):
     """The client has left or was shown out; nobody is there to answer."""
 
 
-class Wire(SMTP):
+class Wire(Introduction):
     """One TCP connection. A subclass has `begin`, `arrived`, and what is said too late.
 
     Attributes:
-        peer: the client's IP address, in the notation of the access rules.
+        peer: the client's IP address, in the notation of the access rules; a balancer's until its
+            header has told whose connection it passes on.
         admission: as whom it was let in; there from the greeting on.
         secure: TLS is active.
         left: the client has closed at least its side, and may never read a reply.
     """
-
-    admission: Admission
 
     def __init__(
         self, intake: Intake, listener: Listener, tls_context: ssl.SSLContext | None
@@ -57,6 +55,8 @@ class Wire(SMTP):
         self.left = False
         self._admitted = False
         self._refusal: bytes | None = None
+        self._header: bytes | None = None  # what has come of the one that is awaited
+        self._header_timer: asyncio.TimerHandle | None = None
         self._incoming = Incoming()
         self._arrival: asyncio.Future[None] | None = None
         self._first_bytes = True
@@ -88,24 +88,10 @@ class Wire(SMTP):
         self.transport = transport
         peername = transport.get_extra_info("peername")
         self.peer = peer_text(str(peername[0])) if peername else ""
-        self._refusal = self._admit()
-        if self.listener.tls is TlsMode.IMPLICIT:
-            self._begin_handshake(transport)
+        if is_within(self.peer, self.listener.proxy_protocol):
+            self._await_header()
         else:
-            self._begin_or_refuse()
-
-    def _admit(self) -> bytes | None:
-        if self.intake.stopping:
-            return reply("stopping", self.language)
-        now = self.intake.clock()
-        found = self.intake.door.admit(self.peer, now)
-        if isinstance(found, Admission):
-            self.admission, self._admitted = found, True
-            return None
-        refusal = reply(found, self.language, address=self.peer)
-        if self.intake.door.is_news(found, now):
-            mail_log.refused(self.peer, refusal.decode().strip())
-        return refusal
+            self._come_in(self.intake.door.admit)
 
     def _begin_or_refuse(self) -> None:
         if self._refusal is None:
@@ -168,6 +154,9 @@ class Wire(SMTP):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
+        if self._header is not None:
+            self._hear_header(self._header + data)
+            return
         if self._first_bytes:
             self._first_bytes = False
             if data.startswith(_TLS_RECORD) and not self.secure:
@@ -228,6 +217,7 @@ class Wire(SMTP):
         # What is under way is not cancelled: a commit ends, and is logged.
         self._closing = True
         self._deadline.cancel()
+        self._forget_header()
         if self._original_transport is not None:
             self._original_transport.close()
         if self._arrival is not None and not self._arrival.done():
