@@ -1,7 +1,8 @@
 """Access tokens for every login with OAuth2: one refresh for all who wait, and ahead of need.
 
 A provider may give a new refresh token with each answer and let the old one die. So an answer is
-durable in the vault before anybody gets the access token that came with it.
+durable in the vault before anybody gets the access token that came with it. Of the nodes that
+share a vault one asks the issuer at a time, and the others take what it stored.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from relay.account.flight import in_thread, secret_mark
 from relay.config.model import Config, OAuth2, Smarthost
 from relay.monitor import mail_log
 from relay.smarthost.tokens import NoToken
+from relay.spool.alone import ALONE
 from relay.spool.errors import SpoolError, VaultError
 from relay.spool.model import Grant
 from relay.spool.protocol import Vault
+from relay.spool.sharing import Shares
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +62,16 @@ class _Account:
 class TokenKeeper:
     """The `Tokens` of a running relay. `reload` swaps the configuration."""
 
-    def __init__(self, config: Config, vault: Vault, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        vault: Vault,
+        clock: Callable[[], datetime],
+        shares: Shares = ALONE,
+    ) -> None:
         self._config = config
         self._vault = vault
+        self._shares = shares
         self._clock = clock
         self._accounts: dict[tuple[str, str], _Account] = {}
         self._told = ""  # the trouble with the vault that was alarmed last
@@ -177,21 +187,28 @@ class TokenKeeper:
         return self._or_the_old_one(account, late)
 
     async def _obtain(self, account: _Account, smarthost: Smarthost) -> str | NoToken:
-        assert smarthost.account is not None
         try:
-            async with account.writing:
-                if account.unsaved is not None:
-                    await self._vault.keep(*smarthost.account, account.unsaved)
-                    account.grant, account.unsaved = account.unsaved, None
-                else:
-                    account.grant = await self._vault.grant(*smarthost.account)
-            self._told = ""
-            token = self._good(account)
+            token = await self._stored(account, smarthost)
             if token is not None:
                 return token
-            return await self._refresh(account, smarthost)
+            async with self._shares.turn(turn_name(smarthost)):
+                # Another node that had the turn has stored what it got.
+                token = await self._stored(account, smarthost)
+                return token or await self._refresh(account, smarthost)
         except SpoolError as error:
             return self._vault_fails(smarthost, error)
+
+    async def _stored(self, account: _Account, smarthost: Smarthost) -> str | None:
+        """The vault's token, if it is good; what it would not take before is kept first."""
+        assert smarthost.account is not None
+        async with account.writing:
+            if account.unsaved is not None:
+                await self._vault.keep(*smarthost.account, account.unsaved)
+                account.grant, account.unsaved = account.unsaved, None
+            else:
+                account.grant = await self._vault.grant(*smarthost.account)
+        self._told = ""
+        return self._good(account)
 
     async def _refresh(self, account: _Account, smarthost: Smarthost) -> str | NoToken:
         oauth2, username, grant = smarthost.oauth2, smarthost.username, account.grant
@@ -293,6 +310,12 @@ def _with_steps(why: NoToken, smarthost: Smarthost, language: str) -> NoToken:
     steps = refusal.steps(why.cause, smarthost.oauth2, smarthost.username or "", language)
     numbered = [f"({number}) {step}" for number, step in enumerate(steps, 1)]
     return replace(why, detail=" ".join(filter(None, [why.detail, meaning, *numbered])))
+
+
+def turn_name(smarthost: Smarthost) -> str:
+    """What a node holds while it asks the issuer about this account."""
+    assert smarthost.account is not None
+    return " ".join(("token", *smarthost.account))
 
 
 def _consent(grant: Grant | None) -> tuple[object, object]:

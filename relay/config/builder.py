@@ -8,6 +8,7 @@ from pathlib import Path
 
 from relay.config import locate, schema
 from relay.config.certificates import check_authority, check_pair
+from relay.config.credentials import readable
 from relay.config.fault import BadValueError
 from relay.config.model import PolicyKind, SenderPolicy
 from relay.config.problems import Problems
@@ -24,7 +25,7 @@ class Builder:
 
     def path(self, path: Path | None) -> Path | None:
         """The file, below the configuration's directory unless its path is absolute."""
-        return None if path is None else self.base / path
+        return None if path is None else readable(self.base / path, self.environ)
 
     def secret(self, reference: SecretRef | None, where: locate.Path) -> SecretRef | None:
         """The reference, after one trial reading; faults go to `where`."""

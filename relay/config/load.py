@@ -14,11 +14,11 @@ from typing import Any
 
 from relay.config.builder import Builder
 from relay.config.defaults import default_spool_url, locale_language, own_hostname
+from relay.config.digest import digest
 from relay.config.fault import ConfigError, Fault, why_unreadable
 from relay.config.locate import locate
 from relay.config.messages import syntax_fault
 from relay.config.model import Config, Listener, Spool
-from relay.config.not_yet import without_effect
 from relay.config.places import (
     FILE_NAME,
     SYSTEM_CONFIG,
@@ -88,11 +88,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None, *, secrets: bool 
 
 def read_config(text: str, path: Path, build: Builder) -> Config:
     """The configuration in `text`, as if it stood in `path`. Raises ConfigError, as `load` does."""
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        line, nl, en = syntax_fault(error, text)
-        raise ConfigError((Fault(path.name, line, "", nl, en),)) from error
+    document = _parsed(text, path)
     problems = build.problems
     tables = read_tables(_without_bare(document), problems)
     config = resolve(tables, build)
@@ -114,15 +110,33 @@ def read_config(text: str, path: Path, build: Builder) -> Config:
             "is leeg en doet dus niets; noem webhook, mail_to, command of syslog = true",
             "is empty and so does nothing; name webhook, mail_to, command or syslog = true",
         )
-    for place in without_effect(document):
-        nl = "heeft nog geen effect in deze versie"
-        problems.warning(place, nl, "has no effect yet in this version")
     if problems.errors:
         found = faults(problems.errors, path.name, locate(text))
         raise ConfigError(found, tables.top.language)
+    config = replace(config, path=path, digest=digest(document))
     if not problems.warnings:
-        return replace(config, path=path)
-    return replace(config, path=path, warnings=faults(problems.warnings, path.name, locate(text)))
+        return config
+    return replace(config, warnings=faults(problems.warnings, path.name, locate(text)))
+
+
+def as_far_as_good(path: Path, environ: Mapping[str, str]) -> Config:
+    """What the file says, its faults left out: for making what one of them says is missing.
+
+    Raises ConfigError: it is no TOML, or cannot be read.
+    """
+    build = Builder(path.absolute().parent, environ, Problems(secrets=False))
+    document = _parsed(file_text(path), path)
+    tables = read_tables(_without_bare(document), build.problems)
+    return replace(resolve(tables, build), path=path)
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    """The document. Raises ConfigError: it is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        line, nl, en = syntax_fault(error, text)
+        raise ConfigError((Fault(path.name, line, "", nl, en),)) from error
 
 
 def _without_bare(document: dict[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,8 @@ class SenderPolicy:
 class Spool:
     """Where mail waits; `path` is the SQLite file. `lifetime` is of a message nobody takes.
 
+    With PostgreSQL there is no `path`, and `state` is the directory of what is this machine's own.
+
     How long is remembered: `history` is of finished messages with their attempts, `statistics` of
     the counts by the hour, `refused` of a device that was turned away, since it was last seen.
     """
@@ -114,6 +116,17 @@ class Spool:
     statistics: timedelta = timedelta(days=400)
     refused: timedelta = timedelta(days=90)
     keep_subjects: bool = False
+    state: Path | None = None
+
+    @property
+    def beside(self) -> Path:
+        """The file, there or not, beside which this machine's own files stand."""
+        return self.path or (self.state or Path()) / "spool"
+
+    @property
+    def name(self) -> str:
+        """As people know it: the file, or the URL."""
+        return self.url if self.path is None else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +309,8 @@ class Config:
     alarms: tuple[Alarm, ...] = ()
     sandbox: bool = False
     path: Path | None = None
+    digest: str = ""
+    """Of what the file says, to see whether another node has the same."""
     warnings: tuple[Fault, ...] = ()
 
     def smarthost(self, name: str) -> Smarthost:

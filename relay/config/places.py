@@ -51,6 +51,15 @@ def _candidates(environ: Mapping[str, str], etc: Path) -> Iterator[Path]:
     yield (Path(home) if home else _home(environ) / ".config") / "relay" / FILE_NAME
 
 
+def place_for_new(environ: Mapping[str, str], etc: Path = SYSTEM_CONFIG) -> Path:
+    """Where a configuration is made where there is none: the system's place for root and on
+    Windows, else the user's own."""
+    places = [*_candidates(environ, etc)]
+    if os.name == "nt":
+        return places[0]
+    return etc / FILE_NAME if os.geteuid() == 0 else places[-1]
+
+
 def state_directory(environ: Mapping[str, str], system: Path = SYSTEM_STATE) -> Path:
     """Where the spool lies unless the configuration says so: systemd's directory, the system's, the user's."""
     if given := environ.get("STATE_DIRECTORY"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from relay.access.address import Network, is_private_network
+from relay.access.address import LARGEST_OPEN, Network, is_private_network
 from relay.config import locate, schema
 from relay.config.builder import Builder
 from relay.config.defaults import default_spool_url, locale_language, own_hostname
@@ -20,6 +20,7 @@ from relay.config.model import (
     Listener,
     Route,
     SenderPolicy,
+    Smarthost,
     Spool,
     TlsMode,
     Web,
@@ -32,7 +33,6 @@ from relay.config.smarthost import resolve_smarthost
 from relay.config.syntax import sqlite_path
 from relay.config.tables import Read, Tables
 
-LARGEST_OPEN = {4: 24, 6: 56}
 LOCAL_CLIENT = "local"
 _WAYS = ("webhook", "mail_to", "command", "syslog")
 
@@ -44,11 +44,13 @@ def resolve(tables: Tables, build: Builder) -> Config:
     clients = _clients(tables.clients, build)
     smarthosts = tuple(resolve_smarthost(table, path, build) for path, table in tables.smarthosts)
     _distinct(_names(tables.smarthosts, "name"), build)
+    spool = _spool(tables.spool, build)
+    _check_tokens(spool, smarthosts, build)
     return Config(
         language=tables.top.language or locale_language(build.environ),
         hostname=tables.top.hostname or own_hostname(),
         postmaster=tables.top.postmaster,
-        spool=_spool(tables.spool, build),
+        spool=spool,
         listeners=listeners or (Listener("127.0.0.1", 2525),),
         clients=clients,
         smarthosts=smarthosts,
@@ -64,15 +66,16 @@ def resolve(tables: Tables, build: Builder) -> Config:
 def _spool(table: schema.SpoolTable, build: Builder) -> Spool:
     url = table.url or default_spool_url(state_directory(build.environ))
     path = sqlite_path(url)
-    if path is None:
-        build.problems.error(
-            ("spool", "url"),
-            'een spool in PostgreSQL kan in deze versie niet; gebruik "sqlite:///pad"',
-            'this version has no spool in PostgreSQL; use "sqlite:///path"',
+    if path is not None and table.password is not None:
+        build.problems.warning(
+            ("spool", "password"),
+            "heeft geen effect: een SQLite-spool heeft geen wachtwoord",
+            "has no effect: a SQLite spool has no password",
         )
     return Spool(
         url=url,
         path=path,
+        state=state_directory(build.environ) if path is None else None,
         password=build.secret(table.password, ("spool", "password")),
         secret_key=build.secret(table.secret_key, ("spool", "secret_key")),
         lifetime=table.lifetime,
@@ -82,6 +85,19 @@ def _spool(table: schema.SpoolTable, build: Builder) -> Spool:
         refused=table.refused,
         keep_subjects=table.keep_subjects,
     )
+
+
+def _check_tokens(spool: Spool, smarthosts: Iterable[Smarthost], build: Builder) -> None:
+    """What the nodes of a shared spool have of one another is never kept in clear."""
+    oauth2 = [smarthost.name for smarthost in smarthosts if smarthost.oauth2 is not None]
+    if spool.path is None and spool.secret_key is None and oauth2:
+        build.problems.error(
+            ("spool", "secret_key"),
+            f"ontbreekt; de tokens van {oauth2[0]} staan in een gedeelde spool en worden daarom"
+            " versleuteld, met op elke node dezelfde sleutel",
+            f"is missing; the tokens of {oauth2[0]} stand in a shared spool and are therefore"
+            " encrypted, with the same key on each node",
+        )
 
 
 def _listener(table: schema.ListenerTable, path: locate.Path, build: Builder) -> Listener:
@@ -98,6 +114,8 @@ def _listener(table: schema.ListenerTable, path: locate.Path, build: Builder) ->
             'heeft geen effect bij tls = "none"; bedoelt u "starttls"?',
             'has no effect with tls = "none"; do you mean "starttls"?',
         )
+    for network in table.proxy_protocol:
+        _check_balancer(network, (*path, "proxy_protocol"), build)
     return Listener(
         host=table.address.host,
         port=table.address.port,
@@ -148,6 +166,16 @@ def _check_network(network: Network, is_open: bool, path: locate.Path, build: Bu
             path,
             f"{network} laat een groot deel van internet toe; maak het /{widest} of kleiner, of zet open = true",
             f"{network} lets in a large part of the internet; make it /{widest} or smaller, or set open = true",
+        )
+
+
+def _check_balancer(network: Network, path: locate.Path, build: Builder) -> None:
+    widest = LARGEST_OPEN[network.version]
+    if network.prefixlen < widest and not is_private_network(network):
+        build.problems.error(
+            path,
+            f"{network} laat een groot deel van internet elk adres opgeven; noem alleen de load balancers",
+            f"{network} lets a large part of the internet claim any address; name the load balancers only",
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from relay.config.credentials import readable
 from relay.config.fault import why_unreadable
 
 SecretKind = Literal["file", "env", "credential", "keyring"]
@@ -48,7 +49,7 @@ class SecretRef:
         environment = os.environ if environ is None else environ
         match self.kind:
             case "file":
-                value = _read_file(Path(self.name), environment)
+                value = _read_file(readable(Path(self.name), environment), environment)
             case "env":
                 value = _read_variable(self.name, environment)
             case "credential":

@@ -7,12 +7,12 @@ from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Literal
 
 from relay.access.address import is_private
-from relay.config import locate, schema
-from relay.config.builder import Builder
 from relay.config.model import AuthMethod, TlsMode
 
 if TYPE_CHECKING:
     from presets.model import Endpoint, Preset
+    from relay.config import locate, schema
+    from relay.config.builder import Builder
 
 DEFAULT_PORTS = {TlsMode.NONE: 25, TlsMode.STARTTLS: 587, TlsMode.IMPLICIT: 465}
 # Names that no public server has (RFC 6762, RFC 8375, and by custom); nothing is looked up.

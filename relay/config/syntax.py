@@ -9,7 +9,7 @@ import re
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple, cast, get_args
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from relay.access.address import Network, plain_network
 from relay.config.fault import BadValueError
@@ -207,7 +207,7 @@ def spool_url(text: str) -> str:
     if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
         return text
     if parts.scheme in {"postgresql", "postgres"}:
-        if parts.password is not None:
+        if parts.password is not None or "password" in dict(parse_qsl(parts.query)):
             raise BadValueError(
                 "het wachtwoord staat in url; zet het in password = { file = .. }",
                 "url holds the password; put it in password = { file = .. }",

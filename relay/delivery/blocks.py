@@ -11,8 +11,9 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -42,6 +43,14 @@ class Trouble:
     alarm: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Whether something stands otherwise than before, and the accounts that are paused no more."""
+
+    changed: bool
+    resumed: tuple[tuple[str, str], ...]
+
+
 class Blocks:
     """Which lanes wait, why, and until when. `config` is swapped by a reload."""
 
@@ -61,6 +70,9 @@ class Blocks:
         self._paused: dict[tuple[str, str], PausedAccount] = {}
         self._unmarked: set[tuple[str, str]] = set()  # paused, and the secret is still being read
         self._unwritten: set[tuple[str, str]] = set()  # paused, and the ledger does not know it yet
+        self._own_marks: dict[tuple[str, str], tuple[datetime, str | None]] = {}
+        self._writing: Counter[str] = Counter()  # lanes whose change the ledger does not know yet
+        self._written: set[str] = set()  # lanes that were changed here since a reading began
         self._turns: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._mark_key = b""
         self.sizes: dict[str, int] = {}
@@ -84,6 +96,49 @@ class Blocks:
         known = {(each.host, each.username): each for each in await self._ledger.paused()}
         new = {key: self._paused[key] for key in self._unwritten if key in self._paused}
         self._paused = known | new
+
+    async def reread(self) -> Reread:
+        """Take up what other nodes have put into the ledger. May raise SpoolError."""
+        self._written = set(self._writing)
+        lanes = await self._ledger.lanes()
+        paused = dict(self._paused)
+        await self.reread_accounts()
+        await self._mark_new(paused)
+        blocks = {name: lane.block for name, lane in lanes.items() if lane.block is not None}
+        mine = {name for name in self._written if name in self._blocks or name in blocks}
+        fresh = {name: block for name, block in blocks.items() if name not in mine}
+        fresh |= {name: self._blocks[name] for name in mine if name in self._blocks}
+        changed = fresh != self._blocks or paused != self._paused
+        for name, block in fresh.items():
+            if block != self._blocks.get(name):
+                self._blocked_at[name] = self._clock()
+        self._blocks = fresh
+        self.sizes |= {
+            name: lane.size_bytes for name, lane in lanes.items() if lane.size_bytes is not None
+        }
+        return Reread(changed, tuple(paused.keys() - self._paused.keys()))
+
+    async def _mark_new(self, before: Mapping[tuple[str, str], PausedAccount]) -> None:
+        """Of a pause that another node began: what the account logs in with here, at that moment.
+
+        The mark in the ledger is of the other's secret. Where the files differ, each node would
+        take the pause of the other for one of an older secret, and try its own for ever.
+        """
+        by_account = {each.account: each for each in self.config.smarthosts if each.account}
+        new = {
+            key: (account, by_account[key])
+            for key, account in self._paused.items()
+            if key in by_account and key not in self._unwritten and key not in self._unmarked
+            if key not in before or before[key].at != account.at
+        }
+        self._unmarked |= new.keys()
+        for key, (account, smarthost) in new.items():
+            try:
+                mark = await asyncio.to_thread(self._mark, smarthost)
+            finally:
+                self._unmarked.discard(key)
+            if self._paused.get(key) is account:
+                self._own_marks[key] = account.at, mark
 
     def turn(self, smarthost: Smarthost) -> asyncio.Lock:
         """Held while connecting: one after the other, so that a wrong password is tried once."""
@@ -313,10 +368,15 @@ class Blocks:
             mark = await asyncio.to_thread(self._mark, smarthost)
             if self._paused.get((account.host, account.username)) is not account:
                 continue  # paused anew, or resumed, meanwhile
-            if mark is not None and mark != account.secret_mark:
+            if mark is not None and mark != self._mark_of(account):
                 await self.resume(smarthost)
                 changed = True
         return changed
+
+    def _mark_of(self, account: PausedAccount) -> str | None:
+        """What it logged in with when it was paused; here, where another node paused it."""
+        at, mark = self._own_marks.get((account.host, account.username), (None, None))
+        return mark if at == account.at else account.secret_mark
 
     def _waits_for_quota(self, name: str) -> bool:
         block = self._blocks.get(name)
@@ -325,12 +385,25 @@ class Blocks:
     async def _set(self, name: str, block: Block) -> None:
         self._blocks[name] = block
         self._blocked_at[name] = self._clock()
-        await self._ledger.block(name, block)
+        with self._changing(name):
+            await self._ledger.block(name, block)
 
     async def _clear(self, name: str) -> None:
         self._blocks.pop(name, None)
         self._blocked_at.pop(name, None)
-        await self._ledger.unblock(name)
+        with self._changing(name):
+            await self._ledger.unblock(name)
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[None]:
+        """What is read of this lane meanwhile may be from before."""
+        self._writing[name] += 1
+        self._written.add(name)
+        try:
+            yield
+        finally:
+            self._writing[name] -= 1
+            self._writing += Counter()  # only those that are under way
 
     def _sharing(self, smarthost: Smarthost) -> list[Smarthost]:
         """The smarthosts that log in as the same account, this one first."""

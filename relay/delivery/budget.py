@@ -2,7 +2,8 @@
 
 An account is (host, username), whichever smarthost entries name it; without a login it is the
 entry alone. Memory decides; the spool, which records what was used together with each outcome,
-is read at the start.
+is read at the start. Where several processes share the spool, memory is what this one knows, and
+its shares decide.
 """
 
 from collections.abc import Callable, Collection
@@ -20,11 +21,13 @@ from relay.delivery.learned import (
     lowered,
     parse,
 )
-from relay.delivery.pacing import MINUTE, Pace
+from relay.delivery.pacing import MINUTE, Pace, spread
 from relay.delivery.window import DAY, DayWindow
 from relay.monitor import mail_log
-from relay.spool.model import LaneAccount
+from relay.spool.alone import ALONE
+from relay.spool.model import LaneAccount, UsedMinute
 from relay.spool.protocol import Ledger
+from relay.spool.sharing import NotYet, Shares, Terms
 
 Key = tuple[str, str]
 
@@ -34,6 +37,8 @@ USED_UP = "quota-used-up"
 WARNING_SHARE = 0.8
 _CALM_SHARE = 0.75  # below it, the next crossing warns again
 _BUCKET = timedelta(minutes=1)
+_ASK_AGAIN = timedelta(seconds=2)
+"""What other nodes use changes without a word: none of them is waited for longer."""
 _HOUR = timedelta(hours=1)
 _DAY_KINDS = (Kind.MESSAGES, Kind.RECIPIENTS)
 _BETWEEN_LESSONS = {
@@ -58,10 +63,19 @@ class Account:
     key: Key
     configured: Limits
     clock: Callable[[], datetime]
+    shares: Shares = ALONE
     pace: Pace = field(default_factory=Pace)
     window: DayWindow = field(default_factory=DayWindow)
     learned: dict[Kind, Lesson] = field(default_factory=dict)
     connections: int = 0
+    elsewhere: int = 0
+    """Connections of other nodes, as of the last time that one was wanted."""
+    not_before: datetime | None = None
+    """Until then other nodes leave no room for a message."""
+    no_connection_before: datetime | None = None
+    """Until then other nodes have all connections."""
+    outdated: bool = False
+    """Others have used up more of a day than is known here."""
     hungry: dict[str, datetime] = field(default_factory=dict)
     """Lanes that got no connection as others have them all, and since when."""
     postponed: int = 0
@@ -79,7 +93,47 @@ class Account:
 
     def wait(self) -> timedelta:
         """How long the pace makes the next message wait; zero: not at all."""
-        return self.pace.wait(self.limits().messages_per_minute, self.clock())
+        now = self.clock()
+        wait = self.pace.wait(self.limits().messages_per_minute, now)
+        if self.not_before is not None:
+            # Bounded: a clock may have been set back meanwhile.
+            wait = max(wait, min(self.not_before - now, _ASK_AGAIN))
+        return wait
+
+    def put_off(self, found: NotYet) -> None:
+        """By what all nodes use there is no room for a message now."""
+        self.not_before = self.clock() + min(found.wait, _ASK_AGAIN)
+        self.outdated = self.outdated or found.day
+
+    def terms(self, *, trial: bool) -> Terms:
+        """The limits that all nodes keep together; in a trial those of a day as configured."""
+        limits = self.limits()
+        day = self.configured if trial else limits
+        per_minute = limits.messages_per_minute
+        burst, interval = (1, timedelta()) if per_minute is None else spread(per_minute)
+        return Terms(per_minute, burst, interval, day.messages_per_day, day.recipients_per_day)
+
+    async def take_connection(self) -> bool:
+        """Before dialling: True if all nodes together have fewer than they may. Raises SpoolError."""
+        slot = await self.shares.connect(self.key, self.limits().max_connections)
+        self.elsewhere = slot.elsewhere
+        if not slot.taken:
+            self.no_connection_before = self.clock() + _ASK_AGAIN
+        return slot.taken
+
+    def give_connection_back(self) -> None:
+        """After `take_connection`, once the connection is closed."""
+        self.shares.hang_up(self.key)
+
+    def others_have_all(self) -> bool:
+        """No other connection can be had for a moment."""
+        until, now = self.no_connection_before, self.clock()
+        return until is not None and now < until <= now + _ASK_AGAIN
+
+    def learn_of(self, minutes: Collection[UsedMinute]) -> None:
+        """What all nodes used, as the ledger has it."""
+        self.window.reread(minutes)
+        self.outdated = False
 
     def room(self) -> tuple[int | None, int | None]:
         """How many messages and recipients the last 24 hours leave; None: no limit.
@@ -210,8 +264,15 @@ class Account:
 class Budget:
     """All accounts of the configuration."""
 
-    def __init__(self, config: Config, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        shares: Shares = ALONE,
+    ) -> None:
         self._ledger = ledger
+        self._shares = shares
         self._clock = clock
         self._accounts: dict[Key, Account] = {}
         self._forget_at = clock()
@@ -230,20 +291,22 @@ class Budget:
             if key in self._accounts:
                 self._accounts[key].configured = limits
             else:
-                self._accounts[key] = Account(key, limits, self._clock)
+                self._accounts[key] = Account(key, limits, self._clock, self._shares)
 
     def of(self, smarthost: Smarthost) -> Account:
         """The account of a smarthost, also of one that a reload has just removed."""
         key = account_key(smarthost)
         if key not in self._accounts:
-            self._accounts[key] = Account(key, configured_limits([smarthost]), self._clock)
+            limits = configured_limits([smarthost])
+            self._accounts[key] = Account(key, limits, self._clock, self._shares)
         return self._accounts[key]
 
     async def restore(self) -> None:
         """Take up what the last process left in the spool."""
         now = self._clock()
         fresh = {
-            key: Account(key, each.configured, self._clock) for key, each in self._accounts.items()
+            key: Account(key, each.configured, self._clock, self._shares)
+            for key, each in self._accounts.items()
         }
         arrivals = {}
         for found in await self._ledger.paces():
@@ -261,6 +324,29 @@ class Budget:
             )
             account.warned = _past_warning(account)
         self._accounts = fresh
+
+    def part(self) -> None:
+        """Other nodes have taken over what this one held: every connection is to be asked for anew,
+        once the message on it has ended."""
+        for account in self._accounts.values():
+            account.elsewhere = max(account.elsewhere, account.limits().max_connections)
+
+    async def reread_learned(self) -> None:
+        """Take up what other nodes learned."""
+        for found in await self._ledger.paces():
+            account = self._accounts.get((found.host, found.username))
+            if account is not None and not account.unsaved:
+                account.learned = parse(found.learned)
+
+    async def reread_usage(self, *, outdated: bool = False) -> None:
+        """Take up what all nodes used; with `outdated` only where somebody asked for it."""
+        accounts = [each for each in self._accounts.values() if each.outdated or not outdated]
+        if not accounts:
+            return
+        minutes = await self._ledger.usage(self._clock() - DAY - MINUTE)
+        for account in accounts:
+            mine = [each for each in minutes if (each.host, each.username) == account.key]
+            account.learn_of(mine)
 
     async def note_lanes(self) -> None:
         """Tell the spool whose limits each lane uses up, for what a crash interrupts."""

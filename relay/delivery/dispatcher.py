@@ -28,6 +28,7 @@ from relay.smarthost.connect import (
 from relay.smarthost.tokens import NoToken
 from relay.spool.model import BlockedBy, PausedAccount
 from relay.spool.protocol import Spool
+from relay.spool.sharing import Topic
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Dispatcher:
         timeouts: Timeouts = STANDARD_TIMEOUTS,
     ) -> None:
         self.blocks = Blocks(config, spool.ledger, clock, chance)
-        self.tokens = TokenKeeper(config, spool.vault, clock)
+        self.tokens = TokenKeeper(config, spool.vault, clock, spool.shares)
         self.waiters = Waiters()
         self._config = config
         self._spool = spool
@@ -65,7 +66,7 @@ class Dispatcher:
                 self.waiters,
             ),
             blocks=self.blocks,
-            budget=Budget(config, spool.ledger, clock),
+            budget=Budget(config, spool.ledger, clock, spool.shares),
             sightings=Sightings(spool.ledger, clock),
             tokens=self.tokens,
             clock=clock,
@@ -128,6 +129,30 @@ class Dispatcher:
     async def sender_rules_changed(self) -> None:
         """Take up the sender rules of the ledger; each attempt that begins follows them."""
         self._tools.courier.sender_rules = await self._spool.ledger.sender_rules()
+
+    async def others_acted(self, topics: Collection[Topic]) -> None:
+        """Other nodes changed the ledger: work by what it says now. May raise SpoolError."""
+        if Topic.SENDERS in topics:
+            await self.sender_rules_changed()
+        if Topic.LIMITS in topics:
+            await self._tools.budget.reread_learned()
+        if Topic.LANES not in topics:
+            return
+        found = await self.blocks.reread()
+        for host, username in found.resumed:
+            self.tokens.retry(host, username)
+        if found.changed:
+            await self._fail_over()
+            self.wake()
+
+    async def others_used(self, outdated: bool) -> None:
+        """Take up what all nodes used; `outdated`: only where it is known that more was used."""
+        await self._tools.budget.reread_usage(outdated=outdated)
+
+    def outlived(self) -> None:
+        """Other nodes took this one for gone, and have what it held."""
+        self._tools.budget.part()
+        self.wake()
 
     async def try_now(self) -> None:
         """Forget the smarthosts' waiting times; a paused account stays paused."""

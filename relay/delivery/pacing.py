@@ -51,7 +51,7 @@ class Pace:
             self.arrival_at = None
         else:
             arrival = max(self._arrival(now) or now, now)
-            self.arrival_at = arrival + _spread(messages_per_minute)[1]
+            self.arrival_at = arrival + spread(messages_per_minute)[1]
 
     def end(self, messages_per_minute: int | None, now: datetime, *, used: bool) -> None:
         """A message has ended; not `used`: it never left after all, and gives its place back."""
@@ -60,7 +60,7 @@ class Pace:
             self._ended.append(now)
             self._forget(now)
         elif messages_per_minute is not None and self.arrival_at is not None:
-            self.arrival_at -= _spread(messages_per_minute)[1]
+            self.arrival_at -= spread(messages_per_minute)[1]
 
     def recent(self, now: datetime) -> int:
         """How many messages the last minute saw, with those under way."""
@@ -71,7 +71,7 @@ class Pace:
         arrival = self._arrival(now)
         if arrival is None:
             return timedelta()
-        burst, interval = _spread(messages_per_minute)
+        burst, interval = spread(messages_per_minute)
         return max(arrival - (burst - 1) * interval - now, timedelta())
 
     def _arrival(self, now: datetime) -> datetime | None:
@@ -101,7 +101,8 @@ class Pace:
             self._ended.popleft()
 
 
-def _spread(messages_per_minute: int) -> tuple[int, timedelta]:
+def spread(messages_per_minute: int) -> tuple[int, timedelta]:
+    """How many messages may leave at once, and the time between those that follow."""
     burst = _BURST if messages_per_minute >= 10 else 1
     interval = MINUTE / (messages_per_minute - burst + 1)
     return burst, interval + timedelta.resolution  # never a little too short by rounding

@@ -39,7 +39,8 @@ class Tools:
             await self.blocks.refused(smarthost, trouble)
         elif blame is Blame.QUOTA:
             account = self.budget.of(smarthost)
-            delay = learn(account, trouble, others=account.connections - 1)
+            others = account.connections + account.elsewhere - 1
+            delay = learn(account, trouble, others, await account.shares.recent(account.key))
             await self.budget.save(account)
             if delay is None:
                 return
@@ -58,14 +59,15 @@ class Tools:
     async def fewer_connections(self, smarthost: Smarthost) -> None:
         """The server took no further connection, while the account has others."""
         account = self.budget.of(smarthost)
-        account.lesson(Kind.CONNECTIONS, account.connections)
+        account.lesson(Kind.CONNECTIONS, account.connections + account.elsewhere)
         await self.budget.save(account)
 
 
-def learn(account: Account, trouble: Trouble, others: int) -> timedelta | None:
+def learn(account: Account, trouble: Trouble, others: int, elsewhere: int = 0) -> timedelta | None:
     """Lower the limit that a refusal is about; how long the account has to wait.
 
     None: not at all, as fewer connections will do; `others` are those beside the refused one.
+    `elsewhere` is how many messages other nodes sent in the last minute.
     """
     now, cause, hint = account.clock(), trouble.cause, retry_hint(trouble.reply)
     wait = hint or (_HOUR if cause == "daily-quota" else MINUTE)
@@ -74,7 +76,7 @@ def learn(account: Account, trouble: Trouble, others: int) -> timedelta | None:
         account.lesson(Kind.CONNECTIONS, max(others, 1), kept=kept)
         return None if others > 0 else wait
     if cause == "rate-limit":
-        account.lesson(Kind.PER_MINUTE, account.pace.recent(now) - 1)
+        account.lesson(Kind.PER_MINUTE, account.pace.recent(now) + elsewhere - 1)
     elif cause == "daily-quota":
         kind = account.fullest(trouble.reply.text if trouble.reply else "")
         account.lesson(kind, account.used_of(kind))

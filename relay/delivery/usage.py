@@ -1,7 +1,8 @@
 """What one claim may use of its account's limits, and what it has used: as the provider counts."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from relay.delivery.budget import Account
 from relay.delivery.learned import Kind
@@ -9,7 +10,8 @@ from relay.delivery.outcome import TOO_MANY_RECIPIENTS, Judgement
 from relay.delivery.outgoing import Batch
 from relay.delivery.window import Amount
 from relay.smarthost.transcript import Transcript
-from relay.spool.model import Usage
+from relay.spool.model import QueuedRecipient, Usage
+from relay.spool.sharing import NotYet, Permit
 
 
 @dataclass(slots=True)
@@ -30,6 +32,7 @@ class Allowance:
     _reserved: Amount = Amount()  # noqa: RUF009 - immutable
     _free: bool = False  # a transaction may begin that has not
     _trial: bool = False  # it finds out whether a learned limit still holds
+    _permits: list[Permit] = field(default_factory=list)  # one for each transaction, in order
 
     @classmethod
     def open(cls, account: Account) -> "Allowance":
@@ -38,21 +41,50 @@ class Allowance:
         allowance._begin()
         return allowance
 
-    def room(self, wanted: int) -> int:
-        """How many recipients the next transaction may have; 0: it has to wait."""
-        if not self._free and (self.account.wait() or 0 in self.account.room()):
-            self.short = True
-            self.account.postponed = wanted
-            return 0
-        if not self._free:
-            self._begin()
+    async def agreed(self) -> bool:
+        """Other nodes leave room for its first transaction; False: the account waits a moment.
+        Raises SpoolError."""
+        return not self.account.limits().counted or await self._permitted(1)
+
+    async def room(self, wanted: int) -> int:
+        """How many recipients the next transaction may have; 0: it has to wait. Raises SpoolError."""
         account = self.account
+        if not self._free:
+            if account.wait() or 0 in account.room():
+                return self._none(wanted)
+            self._begin()
+            if not await self.agreed():
+                self._take_back()
+                return self._none(wanted)
         left = account.configured_room()[1] if self._trial else account.room()[1]
         held = self._reserved.recipients - self.recipients  # for this transaction, already
-        most = min(wanted, self.account.limits().max_recipients)
+        most = min(wanted, account.limits().max_recipients)
         granted = most if left is None else min(most, left + held)
+        if left is not None and granted > 1 and self._permits:
+            granted = await self._widened(granted)
         self._reserve(Amount(0, granted - held))
         return granted
+
+    def _none(self, wanted: int) -> int:
+        self.short = True
+        self.account.postponed = wanted
+        return 0
+
+    async def _permitted(self, recipients: int) -> bool:
+        account = self.account
+        terms = account.terms(trial=self._trial)
+        found = await account.shares.begin(account.key, terms, recipients)
+        if isinstance(found, NotYet):
+            account.put_off(found)
+            return False
+        self._permits.append(found)
+        return True
+
+    async def _widened(self, recipients: int) -> int:
+        account, terms = self.account, self.account.terms(trial=self._trial)
+        permit = self._permits[-1]
+        self._permits[-1] = await account.shares.widen(account.key, terms, permit, recipients)
+        return self._permits[-1].recipients
 
     def count(self, transcript: Transcript, judgement: Judgement) -> None:
         """A transaction has ended."""
@@ -86,10 +118,12 @@ class Allowance:
             transactions=self.transactions,
         )
 
-    def close(self) -> None:
-        """What was used counts from now on for what it is, and the rest is given back."""
+    def close(self, recording: asyncio.Task[None] | None = None) -> None:
+        """What was used counts from now on for what it is, and the rest is given back; to other
+        nodes once `recording`, of the outcome, has ended."""
         account, now = self.account, self.account.clock()
         limit = account.limits().messages_per_minute
+        self._end_permits(recording)
         if self._free:
             self._free = False
             account.pace.end(limit, now, used=False)
@@ -106,6 +140,23 @@ class Allowance:
         if not self.short:
             account.postponed = 0
         self.messages = self.recipients = self.transactions = 0
+
+    def _end_permits(self, recording: asyncio.Task[None] | None) -> None:
+        permits, self._permits = self._permits, []
+        if not permits:
+            return
+        end, used = self.account.shares.end, self.transactions
+        if recording is None:
+            end(permits, used)
+        else:
+            recording.add_done_callback(lambda _: end(permits, used))
+
+    def _take_back(self) -> None:
+        """What `_begin` took, before anything was begun."""
+        account = self.account
+        self._free = False
+        account.pace.end(account.limits().messages_per_minute, account.clock(), used=False)
+        self._reserve(Amount(-1, -1))
 
     def _begin(self) -> None:
         account = self.account
@@ -137,20 +188,31 @@ class Allowance:
         )
 
 
-def portions(batches: Iterable[Batch], allowance: Allowance) -> Iterator[Batch]:
+class Portions:
     """The batches, divided further where the account's limits leave room for fewer recipients.
 
     It ends before its time, with `allowance.short`, where they leave room for none.
     """
-    for batch in batches:
-        rest = batch.recipients
-        while rest:
-            granted = allowance.room(len(rest))
-            if not granted:
-                return
-            yield (
-                batch
-                if granted == len(batch.recipients)
-                else replace(batch, recipients=rest[:granted])
-            )
-            rest = rest[granted:]
+
+    def __init__(self, batches: Iterable[Batch], allowance: Allowance) -> None:
+        self._batches = iter(batches)
+        self._allowance = allowance
+        self._batch: Batch | None = None
+        self._rest: tuple[QueuedRecipient, ...] = ()
+
+    async def next(self) -> Batch | None:
+        """The next transaction; None: there is no more, or it has to wait. Raises SpoolError."""
+        if not self._rest:
+            self._batch = next(self._batches, None)
+            self._rest = () if self._batch is None else self._batch.recipients
+        batch, rest = self._batch, self._rest
+        if batch is None or not rest:
+            return None
+        granted = await self._allowance.room(len(rest))
+        self._rest = rest[granted:] if granted else ()
+        if not granted:
+            self._batches = iter(())
+            return None
+        if granted == len(batch.recipients):
+            return batch
+        return replace(batch, recipients=rest[:granted])

@@ -33,6 +33,12 @@ class DayWindow:
         for each in minutes:
             self.add(Amount(each.messages, each.recipients), each.minute)
 
+    def reread(self, minutes: Iterable[UsedMinute]) -> None:
+        """Take up what the spool has, in place of what is known; what is reserved stays so."""
+        self._minutes.clear()
+        self._used = Amount()
+        self.restore(minutes)
+
     def reserve(self, amount: Amount) -> None:
         """Count what may be used soon; with negative numbers, give that back."""
         self._reserved = _sum(self._reserved, amount)

@@ -23,8 +23,6 @@ from relay.config.model import (
     TlsMode,
     Web,
 )
-from relay.config.not_yet import NOT_YET
-from relay.config.schema import ARRAYS, TABLES
 from relay.config.secret import SecretRef
 
 SMARTHOST = '[[smarthost]]\nname = "isp"\nhost = "mail.example.net"\n'
@@ -162,29 +160,9 @@ def test_a_file_of_notepad_is_read(tmp_path: Path) -> None:
     assert load(file, ENVIRON).smarthosts[0].host == "mail.example.net"
 
 
-WITHOUT_EFFECT = """
-[spool]
-password = { env = "PW" }
-[[listener]]
-proxy_protocol = ["10.0.0.0/8"]
-[[smarthost]]
-name = "isp"
-host = "mail.example.net"
-"""
-
-
-def test_a_key_without_effect_warns_at_its_line(tmp_path: Path) -> None:
-    warnings = read(tmp_path, WITHOUT_EFFECT).warnings
-    assert [(warning.line, warning.key) for warning in warnings] == [
-        (3, "spool.password"),
-        (5, "listener[0].proxy_protocol"),
-    ]
-    assert all("geen effect" in warning.nl for warning in warnings)
-
-
 def test_what_is_off_or_built_does_not_warn(tmp_path: Path) -> None:
     text = """[[listener]]
-proxy_protocol = []
+proxy_protocol = ["10.0.0.0/8", "::ffff:192.168.1.5", "203.0.113.0/24"]
 [web]
 show_bodies = false
 [delivery]
@@ -193,11 +171,22 @@ mode = "direct"
     assert read(tmp_path, text + SMARTHOST + "messages_per_minute = 3\n").warnings == ()
 
 
-def test_the_keys_without_effect_are_keys() -> None:
-    tables = {**TABLES, **ARRAYS}
-    for entry in NOT_YET:
-        table, _, key = entry.partition("=")[0].partition(".")
-        assert not key or key in tables[table].model_fields
+def test_a_password_for_a_file_warns(tmp_path: Path) -> None:
+    secret = tmp_path / "spool.secret"
+    secret.touch(0o600)
+    secret.write_text("geheim")
+    text = f'[spool]\npassword = {{ file = "{secret}" }}\n{SMARTHOST}'
+    (warning,) = read(tmp_path, text).warnings
+    assert (warning.line, warning.key) == (2, "spool.password")
+
+
+def test_a_spool_in_postgresql_has_a_place_for_what_is_this_machines_own(tmp_path: Path) -> None:
+    text = f'[spool]\nurl = "postgresql://relay@db/mail"\n{SMARTHOST}'
+    (tmp_path / "relay.toml").write_text(text)
+    spool = load(tmp_path / "relay.toml", {"STATE_DIRECTORY": "/var/lib/relay-b"}).spool
+    assert spool.path is None
+    assert spool.beside == Path("/var/lib/relay-b/spool")
+    assert spool.name == "postgresql://relay@db/mail"
 
 
 def test_an_address_without_a_policy_to_use_it_warns(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""The ledger of the SQLite spool: what outlives a restart beside the messages."""
+"""The ledger of a spool of either kind: what outlives a restart beside the messages."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+from fakes.stores import AnySpool, Store
 
 from presets.reply import Reply
 from relay.spool.model import (
@@ -15,19 +15,18 @@ from relay.spool.model import (
     PausedAccount,
     RefusedDevice,
 )
-from relay.spool.sqlite import SqliteSpool, open_spool
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-async def spool(tmp_path: Path) -> AsyncIterator[SqliteSpool]:
-    opened = open_spool(tmp_path / "spool.db")
+async def spool(store: Store) -> AsyncIterator[AnySpool]:
+    opened = await store.open()
     yield opened
     await opened.close()
 
 
-async def test_a_block_is_kept_and_taken_back(spool: SqliteSpool) -> None:
+async def test_a_block_is_kept_and_taken_back(spool: AnySpool) -> None:
     block = Block(
         BlockedBy.SMARTHOST, NOW + timedelta(minutes=2), 2, NOW, "x", Reply(421, "4.3.2", "busy")
     )
@@ -40,7 +39,7 @@ async def test_a_block_is_kept_and_taken_back(spool: SqliteSpool) -> None:
     assert (lane.block, lane.size_bytes) == (None, 20_000_000)
 
 
-async def test_a_paused_account_is_kept_until_resumed(spool: SqliteSpool) -> None:
+async def test_a_paused_account_is_kept_until_resumed(spool: AnySpool) -> None:
     paused = PausedAccount(
         "smtp.ziggo.nl", "a@ziggo.nl", NOW, None, 3, "wrong-password", Reply(535, None, "no"), "ab"
     )
@@ -52,7 +51,7 @@ async def test_a_paused_account_is_kept_until_resumed(spool: SqliteSpool) -> Non
 
 
 async def test_refusals_add_up_and_adoption_takes_the_device_off_the_list(
-    spool: SqliteSpool,
+    spool: AnySpool,
 ) -> None:
     later = NOW + timedelta(minutes=1)
     await spool.ledger.note_refused([RefusedDevice("192.168.1.40", 2, NOW, NOW)])
@@ -66,7 +65,7 @@ async def test_refusals_add_up_and_adoption_takes_the_device_off_the_list(
     assert not await spool.ledger.disown("192.168.1.40")
 
 
-async def test_who_was_refused_is_forgotten_by_when_it_was_seen_last(spool: SqliteSpool) -> None:
+async def test_who_was_refused_is_forgotten_by_when_it_was_seen_last(spool: AnySpool) -> None:
     later = NOW + timedelta(minutes=1)
     again = RefusedDevice("192.168.1.40", 2, NOW, later)
     await spool.ledger.note_refused([again, RefusedDevice("192.168.1.41", 1, NOW, NOW)])
@@ -75,7 +74,7 @@ async def test_who_was_refused_is_forgotten_by_when_it_was_seen_last(spool: Sqli
     assert await spool.ledger.refused() == (again,)
 
 
-async def test_settings_are_remembered_and_forgotten(spool: SqliteSpool) -> None:
+async def test_settings_are_remembered_and_forgotten(spool: AnySpool) -> None:
     assert await spool.ledger.setting("learning_until") is None
     await spool.ledger.remember("learning_until", "x")
     assert await spool.ledger.setting("learning_until") == "x"
@@ -83,7 +82,7 @@ async def test_settings_are_remembered_and_forgotten(spool: SqliteSpool) -> None
     assert await spool.ledger.setting("learning_until") is None
 
 
-async def test_what_was_learned_of_an_account_is_kept_beside_its_pause(spool: SqliteSpool) -> None:
+async def test_what_was_learned_of_an_account_is_kept_beside_its_pause(spool: AnySpool) -> None:
     assert await spool.ledger.paces() == ()
     await spool.ledger.learn("h", "u", "{}")
     await spool.ledger.pause(PausedAccount("h", "u", NOW, None, 1, "x", None, None))

@@ -1,12 +1,13 @@
-"""The queue of the SQLite spool: accepted, claimed, settled, acted on."""
+"""The queue of a spool of either kind: accepted, claimed, settled, acted on."""
 
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 import pytest
+from fakes.stores import AnySpool, Store
 
 from presets.reply import Reply
 from relay.envelope import Envelope, Origin, Recipient
@@ -23,7 +24,7 @@ from relay.spool.model import (
     Settlement,
     State,
 )
-from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.sqlite import SqliteSpool
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -47,14 +48,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def spool(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteSpool]:
-    opened = open_spool(tmp_path / "spool.db", clock)
+async def spool(store: Store, clock: Clock) -> AsyncIterator[AnySpool]:
+    opened = await store.open(clock)
     yield opened
     await opened.close()
 
 
 async def accept(
-    spool: SqliteSpool,
+    spool: AnySpool,
     *lanes: str,
     body: bytes = b"Subject: x\r\n\r\nhello\r\n",
     held_for: HeldFor | None = None,
@@ -96,11 +97,11 @@ def settled(claim, *results: RecipientResult, **fields) -> Settlement:
     return Settlement(claim, START, results, attempts, **fields)
 
 
-async def body_of(spool: SqliteSpool, message: int) -> bytes:
+async def body_of(spool: AnySpool, message: int) -> bytes:
     return b"".join([piece async for piece in spool.queue.body(message)])
 
 
-async def test_what_was_accepted_is_claimed_with_its_whole_envelope(spool: SqliteSpool) -> None:
+async def test_what_was_accepted_is_claimed_with_its_whole_envelope(spool: AnySpool) -> None:
     envelope = Envelope(
         reverse_path=None,
         recipients=(
@@ -121,14 +122,14 @@ async def test_what_was_accepted_is_claimed_with_its_whole_envelope(spool: Sqlit
     assert claim.bytes == len(await body_of(spool, message))
 
 
-async def test_a_claimed_message_is_not_claimed_again(spool: SqliteSpool) -> None:
+async def test_a_claimed_message_is_not_claimed_again(spool: AnySpool) -> None:
     await accept(spool, "isp")
     assert len(await spool.queue.claim("isp", 10)) == 1
     assert await spool.queue.claim("isp", 10) == ()
     assert await spool.queue.next_due("isp") is None
 
 
-async def test_claims_come_oldest_first_and_only_of_the_lane(spool: SqliteSpool) -> None:
+async def test_claims_come_oldest_first_and_only_of_the_lane(spool: AnySpool) -> None:
     first = await accept(spool, "isp")
     other = await accept(spool, "m365")
     second = await accept(spool, "isp")
@@ -137,7 +138,7 @@ async def test_claims_come_oldest_first_and_only_of_the_lane(spool: SqliteSpool)
 
 
 async def test_a_message_for_two_lanes_is_claimed_in_each_for_its_own_recipients(
-    spool: SqliteSpool,
+    spool: AnySpool,
 ) -> None:
     await accept(spool, "isp", "m365", "isp")
     (isp,) = await spool.queue.claim("isp", 10)
@@ -146,7 +147,7 @@ async def test_a_message_for_two_lanes_is_claimed_in_each_for_its_own_recipients
     assert [queued.position for queued in m365.recipients] == [1]
 
 
-async def test_delivered_to_all_means_finished_and_the_body_gone(spool: SqliteSpool) -> None:
+async def test_delivered_to_all_means_finished_and_the_body_gone(spool: AnySpool) -> None:
     message = await accept(spool, "isp")
     (claim,) = await spool.queue.claim("isp", 1)
     reply = Reply(250, "2.0.0", "queued as 4711")
@@ -161,7 +162,7 @@ async def test_delivered_to_all_means_finished_and_the_body_gone(spool: SqliteSp
     assert (await spool.queue.page(State.DELIVERED, 10))[0] == 1
 
 
-async def test_each_recipient_keeps_its_own_fate(spool: SqliteSpool, clock: Clock) -> None:
+async def test_each_recipient_keeps_its_own_fate(spool: AnySpool, clock: Clock) -> None:
     message = await accept(spool, "isp", "isp", "isp")
     (claim,) = await spool.queue.claim("isp", 1)
     later = START + timedelta(minutes=1)
@@ -192,7 +193,7 @@ async def test_each_recipient_keeps_its_own_fate(spool: SqliteSpool, clock: Cloc
     assert again.tries == 1
 
 
-async def test_a_settlement_counts_once(spool: SqliteSpool) -> None:
+async def test_a_settlement_counts_once(spool: AnySpool) -> None:
     await accept(spool, "isp")
     (claim,) = await spool.queue.claim("isp", 1)
     settlement = settled(claim, RecipientResult(0, State.DELIVERED))
@@ -200,7 +201,7 @@ async def test_a_settlement_counts_once(spool: SqliteSpool) -> None:
     assert not await spool.queue.settle(settlement)
 
 
-async def test_a_settlement_with_an_old_token_changes_nothing(spool: SqliteSpool) -> None:
+async def test_a_settlement_with_an_old_token_changes_nothing(spool: AnySpool) -> None:
     message = await accept(spool, "isp")
     (old,) = await spool.queue.claim("isp", 1)
     await spool.queue.settle(settled(old, RecipientResult(0, State.QUEUED)))
@@ -212,7 +213,7 @@ async def test_a_settlement_with_an_old_token_changes_nothing(spool: SqliteSpool
     assert view.state is State.QUEUED
 
 
-async def test_a_failure_and_its_report_are_one_transaction(spool: SqliteSpool) -> None:
+async def test_a_failure_and_its_report_are_one_transaction(spool: AnySpool) -> None:
     await accept(spool, "isp")
     (claim,) = await spool.queue.claim("isp", 1)
     number = spool.queue.new_id()
@@ -235,7 +236,7 @@ async def test_a_failure_and_its_report_are_one_transaction(spool: SqliteSpool) 
     assert await body_of(spool, number) == b"From: x\r\n\r\n"
 
 
-async def test_held_mail_is_not_claimed_until_released(spool: SqliteSpool) -> None:
+async def test_held_mail_is_not_claimed_until_released(spool: AnySpool) -> None:
     message = await accept(spool, "isp", held_for=HeldFor.TRIAL)
     assert await spool.queue.claim("isp", 1) == ()
     view = await spool.queue.show(message)
@@ -245,7 +246,7 @@ async def test_held_mail_is_not_claimed_until_released(spool: SqliteSpool) -> No
     assert len(await spool.queue.claim("isp", 1)) == 1
 
 
-async def test_sandbox_mail_says_what_it_waits_for(spool: SqliteSpool) -> None:
+async def test_sandbox_mail_says_what_it_waits_for(spool: AnySpool) -> None:
     message = await accept(spool, "", held_for=HeldFor.SANDBOX)
     view = await spool.queue.show(message)
     assert view is not None
@@ -255,7 +256,7 @@ async def test_sandbox_mail_says_what_it_waits_for(spool: SqliteSpool) -> None:
 
 
 async def test_held_while_attempted_stays_held_where_it_was_not_delivered(
-    spool: SqliteSpool,
+    spool: AnySpool,
 ) -> None:
     message = await accept(spool, "isp", "isp")
     (claim,) = await spool.queue.claim("isp", 1)
@@ -269,14 +270,14 @@ async def test_held_while_attempted_stays_held_where_it_was_not_delivered(
     assert await spool.queue.claim("isp", 1) == ()
 
 
-async def test_actions_tell_changed_unchanged_and_unknown(spool: SqliteSpool) -> None:
+async def test_actions_tell_changed_unchanged_and_unknown(spool: AnySpool) -> None:
     held = await accept(spool, "isp", held_for=HeldFor.TRIAL)
     queued = await accept(spool, "isp")
     acted = await spool.queue.hold([held, queued, 7])
     assert (acted.changed, acted.unchanged, acted.unknown) == ((queued,), (held,), (7,))
 
 
-async def test_deleted_mail_is_finished_without_a_report(spool: SqliteSpool) -> None:
+async def test_deleted_mail_is_finished_without_a_report(spool: AnySpool) -> None:
     message = await accept(spool, "isp", "m365")
     await spool.queue.delete([message])
     view = await spool.queue.show(message)
@@ -286,7 +287,7 @@ async def test_deleted_mail_is_finished_without_a_report(spool: SqliteSpool) -> 
     assert await spool.queue.lanes_waiting() == ()
 
 
-async def test_rerouted_mail_waits_in_the_other_lane_and_stays_pinned(spool: SqliteSpool) -> None:
+async def test_rerouted_mail_waits_in_the_other_lane_and_stays_pinned(spool: AnySpool) -> None:
     message = await accept(spool, "isp")
     await spool.queue.reroute([message], "m365")
     assert await spool.queue.claim("isp", 1) == ()
@@ -294,7 +295,7 @@ async def test_rerouted_mail_waits_in_the_other_lane_and_stays_pinned(spool: Sql
     assert claim.recipients[0].pinned == "m365"
 
 
-async def test_retry_makes_due_now(spool: SqliteSpool, clock: Clock) -> None:
+async def test_retry_makes_due_now(spool: AnySpool, clock: Clock) -> None:
     message = await accept(spool, "isp")
     (claim,) = await spool.queue.claim("isp", 1)
     await spool.queue.settle(
@@ -305,7 +306,7 @@ async def test_retry_makes_due_now(spool: SqliteSpool, clock: Clock) -> None:
     assert len(await spool.queue.claim("isp", 1)) == 1
 
 
-async def test_a_blocked_lane_is_what_its_mail_waits_for(spool: SqliteSpool) -> None:
+async def test_a_blocked_lane_is_what_its_mail_waits_for(spool: AnySpool) -> None:
     message = await accept(spool, "isp")
     until = START + timedelta(minutes=5)
     await spool.ledger.block("isp", Block(BlockedBy.SMARTHOST, until, 1, START, "x"))
@@ -319,7 +320,7 @@ async def test_a_blocked_lane_is_what_its_mail_waits_for(spool: SqliteSpool) -> 
 
 
 async def test_past_its_lifetime_in_a_blocked_lane_mail_is_held(
-    spool: SqliteSpool, clock: Clock
+    spool: AnySpool, clock: Clock
 ) -> None:
     message = await accept(spool, "isp")
     clock.forward(days=6)
@@ -331,7 +332,7 @@ async def test_past_its_lifetime_in_a_blocked_lane_mail_is_held(
     assert view.recipients[0].held_for is HeldFor.LIFETIME
 
 
-async def test_a_large_message_reads_back_byte_for_byte(spool: SqliteSpool) -> None:
+async def test_a_large_message_reads_back_byte_for_byte(spool: AnySpool) -> None:
     body = b"Subject: groot\r\n\r\n" + bytes(range(256)) * 12_000
     message = await accept(spool, "isp", body=body)
     pieces = [piece async for piece in spool.queue.body(message)]
@@ -340,7 +341,7 @@ async def test_a_large_message_reads_back_byte_for_byte(spool: SqliteSpool) -> N
     assert len(pieces[0]) >= 1_000_000
 
 
-async def test_a_discarded_message_leaves_nothing(spool: SqliteSpool) -> None:
+async def test_a_discarded_message_leaves_nothing(spool: AnySpool) -> None:
     number = spool.queue.new_id()
     writer = spool.queue.body_writer(number)
     for _ in range(40):
@@ -350,7 +351,7 @@ async def test_a_discarded_message_leaves_nothing(spool: SqliteSpool) -> None:
     assert await body_of(spool, number) == b""
 
 
-async def test_hostile_text_is_stored_clean(spool: SqliteSpool) -> None:
+async def test_hostile_text_is_stored_clean(spool: AnySpool) -> None:
     message = await accept(spool, "isp")
     (claim,) = await spool.queue.claim("isp", 1)
     hostile = Reply(250, None, "ok \udcff\0'; DROP TABLE message; --")
@@ -362,7 +363,7 @@ async def test_hostile_text_is_stored_clean(spool: SqliteSpool) -> None:
     assert "\0" not in view.recipients[0].reply.text
 
 
-async def test_work_that_fails_spoils_no_other_of_the_same_commit(spool: SqliteSpool) -> None:
+async def test_work_that_fails_spoils_no_other_of_the_same_commit(spool: AnySpool) -> None:
     number = await accept(spool, "isp")
     writer = spool.queue.body_writer(number)
     await writer.write(b"again")
@@ -382,7 +383,7 @@ async def test_work_that_fails_spoils_no_other_of_the_same_commit(spool: SqliteS
     assert await spool.queue.show(other) is not None
 
 
-async def test_finished_mail_is_forgotten_after_its_time(spool: SqliteSpool) -> None:
+async def test_finished_mail_is_forgotten_after_its_time(spool: AnySpool) -> None:
     message = await accept(spool, "isp")
     waiting = await accept(spool, "isp")
     await spool.queue.delete([message])
@@ -392,7 +393,7 @@ async def test_finished_mail_is_forgotten_after_its_time(spool: SqliteSpool) -> 
     assert await spool.queue.show(waiting) is not None
 
 
-async def test_totals_count_what_waits(spool: SqliteSpool) -> None:
+async def test_totals_count_what_waits(spool: AnySpool) -> None:
     await accept(spool, "isp")
     await accept(spool, "m365")
     await accept(spool, "isp", held_for=HeldFor.TRIAL)
@@ -402,7 +403,7 @@ async def test_totals_count_what_waits(spool: SqliteSpool) -> None:
     assert dict(totals.by_lane) == {"isp": 1, "m365": 1}
 
 
-async def test_relaned_recipients_keep_their_due_time(spool: SqliteSpool, clock: Clock) -> None:
+async def test_relaned_recipients_keep_their_due_time(spool: AnySpool, clock: Clock) -> None:
     message = await accept(spool, "isp")
     (claim,) = await spool.queue.claim("isp", 1)
     due_at = START + timedelta(hours=1)
@@ -412,7 +413,7 @@ async def test_relaned_recipients_keep_their_due_time(spool: SqliteSpool, clock:
     assert await spool.queue.next_due("m365") == due_at
 
 
-async def test_a_small_message_comes_with_its_claim(spool: SqliteSpool) -> None:
+async def test_a_small_message_comes_with_its_claim(spool: AnySpool) -> None:
     await accept(spool, "isp", body=b"Subject: klein\r\n\r\nhallo\r\n")
     await accept(spool, "isp", body=b"Subject: groot\r\n\r\n" + b"x" * 300_000)
     small, large = await spool.queue.claim("isp", 10)
@@ -420,20 +421,16 @@ async def test_a_small_message_comes_with_its_claim(spool: SqliteSpool) -> None:
     assert large.body is None
 
 
-async def test_a_claim_never_carries_damaged_bytes(spool: SqliteSpool) -> None:
+async def test_a_claim_never_carries_damaged_bytes(spool: AnySpool, store: Store) -> None:
     message = await accept(spool, "isp")
-    await spool._writer.run(
-        lambda connection: connection.execute(
-            "UPDATE body SET bytes = zeroblob(length(bytes)) WHERE message = ?", (message,)
-        )
-    )
+    await store.change(spool, "UPDATE body SET crc = crc + 1")
     (claim,) = await spool.queue.claim("isp", 1)
     assert claim.body is None
     with pytest.raises(BodyDamaged):
         await body_of(spool, message)
 
 
-async def test_a_settlement_and_the_next_claim_go_side_by_side(spool: SqliteSpool) -> None:
+async def test_a_settlement_and_the_next_claim_go_side_by_side(spool: AnySpool) -> None:
     first, second = await accept(spool, "isp"), await accept(spool, "isp")
     (claim,) = await spool.queue.claim("isp", 1)
     done = settled(claim, RecipientResult(0, State.DELIVERED))
@@ -444,14 +441,22 @@ async def test_a_settlement_and_the_next_claim_go_side_by_side(spool: SqliteSpoo
     assert [view.id for view in await spool.queue.unfinished(0, 10)] == [second]
 
 
-async def test_work_that_fails_spoils_nobody_else(spool: SqliteSpool) -> None:
+async def test_work_that_fails_spoils_nobody_else(spool: AnySpool) -> None:
     def fails(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO setting (name, value) VALUES ('half', 'done')")
         raise ValueError("a fault of ours")
 
+    async def fails_too(connection: Any) -> None:
+        await connection.execute("INSERT INTO setting (name, value) VALUES ('half', 'done')")
+        raise ValueError("a fault of ours")
+
     await accept(spool, "isp")
+    if isinstance(spool, SqliteSpool):
+        failing = spool._writer.run(fails)
+    else:
+        failing = spool.writers.delivery.run(fails_too)
     failed, (claim,) = await asyncio.gather(
-        spool._writer.run(fails), spool.queue.claim("isp", 1), return_exceptions=True
+        failing, spool.queue.claim("isp", 1), return_exceptions=True
     )
     assert isinstance(failed, ValueError)
     assert await spool.ledger.setting("half") is None

@@ -123,7 +123,8 @@ async def test_what_can_be_read_of_a_damaged_spool_waits_on(
     before = path.read_bytes()
     spool = opened(path)
     try:
-        assert spool._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         found = await bodies_in(spool)
         salvaged = spool.salvaged
         if salvaged is None:  # a free page, or one that holds nothing but the bytes of a body

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes.spool_writer import connection_of
 
 from relay.envelope import Envelope, Recipient
 from relay.spool.errors import SpoolDamaged, SpoolError, SpoolTooNew
@@ -46,7 +47,7 @@ async def test_every_commit_is_synced(tmp_path: Path) -> None:
     spool = open_spool(tmp_path / "spool.db")
     try:
         pragmas = {
-            name: spool._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            name: connection_of(spool).execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "user_version")
         }
         assert pragmas == {
@@ -194,7 +195,7 @@ async def test_pieces_of_a_message_that_never_came_whole_are_swept(tmp_path: Pat
     await spool.close()
     spool = open_spool(path)
     try:
-        count = spool._connection.execute("SELECT count(DISTINCT message) FROM body").fetchone()
+        count = connection_of(spool).execute("SELECT count(DISTINCT message) FROM body").fetchone()
         assert count == (1,)
         assert [piece async for piece in spool.queue.body(kept)]
     finally:

@@ -1,0 +1,1 @@
+"""A whole spool carried from one store to another: `move`."""
