@@ -15,6 +15,7 @@ from diagnose.commands.connect import connect
 from diagnose.commands.dkim import dkim
 from diagnose.commands.dmarc import dmarc
 from diagnose.commands.explain import explain
+from diagnose.commands.fleet import fleet
 from diagnose.commands.report import ReportCommand, report
 from diagnose.commands.send import send
 from diagnose.commands.sender import sender
@@ -22,21 +23,23 @@ from diagnose.commands.spf import spf
 from diagnose.commands.tls import tls
 from diagnose.options import locale_language
 from relay import __version__
+from relay.cli.help import ExampleFirst
 
 EXIT_BUG = 70
 
 app = typer.Typer(
     name="diagnose",
+    cls=ExampleFirst,
     help="Examines why mail does not leave, and says what to do.\n\n"
     'Example: diagnose explain "535 5.7.8 Authentication failed" --provider ziggo',
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (connect, tls, auth, spf, dmarc, dkim, sender, explain, send):
+for command in (connect, tls, auth, spf, dmarc, dkim, sender, explain, send, fleet):
     app.command()(command)
 app.command(cls=ReportCommand)(report)
-app.add_typer(presets.app)
+app.add_typer(presets.app, cls=ExampleFirst)
 
 
 def _version(wanted: bool) -> None:

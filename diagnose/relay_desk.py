@@ -44,11 +44,11 @@ async def ask_running(
 
     Raises one of UNANSWERED.
     """
-    spool = config.spool.path
-    address = None if spool is None else read_address(spool)
-    if spool is None or address is None:
+    beside = config.spool.beside
+    address = read_address(beside)
+    if address is None:
         return None
-    desk = RemoteDesk(address, read_token(spool), config.web.certificate)
+    desk = RemoteDesk(address, read_token(beside), config.web.certificate)
 
     async def asked() -> T:
         return await action(desk)

@@ -56,14 +56,15 @@ class RelayState:
 async def relay_state(config: Config, seconds: float) -> RelayState:
     """The state of the relay that works by `config`. Raises StateUnknown."""
     spool = config.spool.path
-    if spool is None:
-        raise StateUnknown("no spool on this machine")
     try:
         found = await _ask(config, seconds)
-        if found is None:
+        if found is None and spool is None:
+            raise StateUnknown("no relay runs here, and its spool is on another machine")
+        if found is None and spool is not None:
             found = await in_thread(lambda: _in_file(config, spool), seconds)
     except UNANSWERED as error:
         raise StateUnknown(reason_of(error, "en")) from error
+    assert found is not None
     content = without_strangers(found.content, set(own_addresses(config)))
     return RelayState(found.running, found.ran, content)
 

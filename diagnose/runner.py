@@ -14,7 +14,7 @@ from diagnose.finding import Finding, Severity
 from diagnose.wording import Language, finding
 
 if TYPE_CHECKING:
-    from dns.asyncresolver import Resolver
+    from diagnose.resolver import Resolver
 
 STEPS_IN_ALL = 10
 """A whole command takes at most so many times the limit of a step."""
@@ -30,9 +30,12 @@ class Circumstances:
     ca_file: Path | None = None
     family: Literal[4, 6] | None = None
     may_talk: bool = False  # progress on a terminal
+    shared: Resolver | None = None  # what many examinations at once ask together
 
     def resolver(self) -> Resolver:
-        """A resolver of dnspython that asks `--nameserver`, or the system's servers."""
+        """The shared one, else one of dnspython that asks `--nameserver` or the system's servers."""
+        if self.shared is not None:
+            return self.shared
         from diagnose.dns import make_resolver
 
         return make_resolver(self.nameserver, self.timeout_seconds)

@@ -1,7 +1,6 @@
 """The DMARC policy that holds for a domain (RFC 9989), found by checkdmarc's tree walk.
 
-checkdmarc blocks, so it works in a thread, and its cache of answers is emptied first: it does not
-tell one name server from another.
+checkdmarc blocks: see `diagnose.replay` for where its questions go.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Literal
 
-from diagnose.blocking import in_thread
+from diagnose.replay import Known, Question, Unanswered, replayed
+from diagnose.resolver import Remembering
 from diagnose.runner import STEPS_IN_ALL, Circumstances
 from diagnose.spf.lookup import LookupFailed, texts
 
@@ -25,6 +25,7 @@ ACTIONS: tuple[Action, ...] = ("none", "quarantine", "reject")
 ALIGNMENT: tuple[Alignment, ...] = ("aspf", "adkim")
 _TAGS = ("p", "sp", "np", "rua", "ruf", "adkim", "aspf", "fo", "psd", "t")
 _REPORTS = ("rua", "ruf")
+_MOST_LIKELY = 5
 _OURS = re.compile(r"\s*\"?v\s*[=:]?\s*dmarc", re.IGNORECASE)
 _LOOSE_TAG = re.compile(
     rf"(?:^|[;,\s])({'|'.join(_TAGS)})\s*[=:]\s*([^;,\s]+(?:,\s*(?:mailto:)?[^;,:=\s]+@[^;,\s]+)*)",
@@ -98,12 +99,13 @@ class Policy:
 
 async def find_policy(domain: str, circumstances: Circumstances) -> Policy | NoPolicy:
     """The policy for mail from `domain`. Raises LookupFailed where DNS gives no answer."""
-    resolver = circumstances.resolver()
+    resolver = Remembering(circumstances.resolver())
     own = await texts(resolver, f"_dmarc.{domain}") or ()
     seconds = circumstances.timeout_seconds * (STEPS_IN_ALL - 3)
+    likely = _likely_questions(domain, own)
     try:
-        found = await in_thread(lambda: _walk(domain, own, circumstances), seconds)
-    except TimeoutError:
+        found = await replayed(lambda known: _walk(domain, own, known), resolver, likely, seconds)
+    except (TimeoutError, Unanswered):
         raise LookupFailed(f"_dmarc.{domain}", "TXT", "Timeout") from None
     if found == NoPolicy(Absence.NONE):
         misplaced = tuple(text for text in await texts(resolver, domain) or () if _OURS.match(text))
@@ -111,20 +113,23 @@ async def find_policy(domain: str, circumstances: Circumstances) -> Policy | NoP
     return found
 
 
-def _walk(domain: str, own: Sequence[str], circumstances: Circumstances) -> Policy | NoPolicy:
+def _likely_questions(domain: str, own: Sequence[str]) -> list[Question]:
+    """What checkdmarc asks next to the texts at the domain's own _dmarc name."""
+    asked = [(f"_dmarc.{domain}", "TXT"), (domain, "TXT")]
+    if any(_OURS.match(text) for text in own):
+        return [*asked, (f"_dmarc.{domain}", "CNAME")]
+    labels = domain.split(".")
+    above = (".".join(labels[cut:]) for cut in range(1, len(labels)))
+    return [*asked, *((f"_dmarc.{name}", "TXT") for name in above)][:_MOST_LIKELY]
+
+
+def _walk(domain: str, own: Sequence[str], resolver: Known) -> Policy | NoPolicy:
     """What checkdmarc finds from the domain upwards; `own` are the texts at its _dmarc name."""
     from checkdmarc import dmarc, utils
 
-    from diagnose.dns import blocking_nameservers
-
-    utils.DNS_CACHE.clear()
+    utils.DNS_CACHE.clear()  # it does not tell one name server's answers from another's
     try:
-        found = dmarc.query_dmarc_record(
-            domain,
-            nameservers=blocking_nameservers(circumstances.nameserver),
-            timeout=circumstances.timeout_seconds,
-            ignore_unrelated_records=True,
-        )
+        found = dmarc.query_dmarc_record(domain, resolver=resolver, ignore_unrelated_records=True)
     except dmarc.MultipleDMARCRecords:
         return NoPolicy(Absence.SEVERAL, tuple(text for text in own if _OURS.match(text)))
     except dmarc.DMARCRecordInWrongLocation:

@@ -15,6 +15,7 @@ from bench.backlog import backlogs
 from bench.cost import curve
 from bench.counted import Offer
 from bench.figures import figures
+from bench.fleet import fleet
 from bench.large import large
 from bench.machine import describe
 from bench.probe import latency
@@ -22,7 +23,7 @@ from bench.startup import startup
 from bench.throughput import compare, side_by_side
 from fakes.certificates import Authority
 
-PARTS = ("throughput", "latency", "large", "backlog", "curves", "startup")
+PARTS = ("throughput", "latency", "large", "backlog", "curves", "startup", "fleet")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,6 +106,12 @@ class _Run:
             return {}
         _tell("startup")
         return startup(1 if self._short else 5, self._authority)
+
+    def fleet(self) -> list[dict[str, Any]]:
+        if not self._wanted("fleet"):
+            return []
+        _tell("fleet")
+        return fleet(200 if self._short else 10_000)
 
 
 def _tell(what: str) -> None:

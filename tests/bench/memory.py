@@ -1,7 +1,7 @@
 """Memory of a peer, all its processes together.
 
-The relay is one process: its peak is VmHWM, which misses nothing. Postfix is many, which share
-pages: its figure is the sum of their PSS, and its peak the highest of samples 0.1 s apart.
+A figure is the sum of the PSS of its processes, as they share pages, and the peak the highest of
+samples 0.1 s apart. Of a peer with one process it is VmRSS and VmHWM, which misses nothing.
 """
 
 import threading

@@ -90,7 +90,11 @@ class Relay(RelayFile):
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 cwd=_ROOT,
-                env={**os.environ, "XDG_STATE_HOME": str(self.directory / "state")},
+                env={
+                    **os.environ,
+                    "XDG_STATE_HOME": str(self.directory / "state"),
+                    "RELAY_EPHEMERAL_SPOOL": "1",
+                },
             )
         while not greets(self.host, self.port):
             if self._process.poll() is not None or time.monotonic() > began + _READY_SECONDS:
@@ -115,7 +119,11 @@ class Relay(RelayFile):
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def processes(self) -> list[int]:
-        return [] if self._process is None else [self._process.pid]
+        if self._process is None:
+            return []
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task").glob("*/children")
+        return [pid, *(int(each) for task in children for each in task.read_text().split())]
 
     def log(self) -> str:
         log = self.directory / "relay.log"

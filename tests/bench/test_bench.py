@@ -16,7 +16,7 @@ from fakes.peers import needs
 BENCH = Path(__file__).parent
 
 
-@needs("postfix", "smtp-source", "sasl-plain")
+@needs("postfix", "smtp-source", "sasl-plain", "nsd")
 @pytest.mark.timeout(300)
 def test_the_short_form_runs_all_of_it(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench import fleet
 from tabulate import tabulate
 
 _Row = list[object]
@@ -20,6 +21,7 @@ def _tables(document: dict[str, Any]) -> Iterator[str]:
         ("latency", _latency),
         ("large", _large),
         ("backlog", _backlog),
+        ("fleet", fleet.table),
     ):
         if document.get(part):
             yield table(document[part])

@@ -22,7 +22,7 @@ def throughput(short: bool) -> list[Workload]:
         for sessions, messages in ((10, 2000), (1, 500))
         for kept in (False, True)
     ]
-    provider = Load(12 if short else 120, 60_000, 10)
+    provider = Load(12 if short else 240, 60_000, 10)
     return [
         *plain,
         Workload("200 kB, 5 sessions", Load(12 if short else 600, 200_000, 5)),

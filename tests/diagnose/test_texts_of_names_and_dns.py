@@ -7,7 +7,7 @@ import pytest
 
 from diagnose.wording import texts
 
-TOPICS = ("domain", "dmarc", "dkim", "sender", "preset-check", "discover")
+TOPICS = ("domain", "dmarc", "dkim", "sender", "preset-check", "discover", "fleet")
 
 
 def placeholders(text: str) -> set[str | None]:

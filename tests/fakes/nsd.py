@@ -114,6 +114,9 @@ def _configuration(directory: Path, port: int) -> str:
     xfrdir: "{directory}"
     server-count: 1
     round-robin: no
+    minimal-responses: yes
+    rrl-ratelimit: 0
+    rrl-whitelist-ratelimit: 0
 remote-control:
     control-enable: no
 zone:
