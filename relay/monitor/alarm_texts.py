@@ -52,6 +52,10 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
         "mail van {domain} wacht omdat zij niet te ondertekenen is: {reason}",
         "mail of {domain} waits because it cannot be signed: {reason}",
     ),
+    "nodes-differ": (
+        "niet alle nodes werken met dezelfde relay.toml: {nodes} heeft een andere dan de node die het langst draait; maak de bestanden gelijk en doe op elk: relay reload",
+        "not all nodes work by the same relay.toml: {nodes} has another than the node that has run the longest; make the files equal, and on each run: relay reload",
+    ),
     "certificate-ends": (
         "het certificaat {path} ({key}) eindigt op {day}, over {days} dagen; vervang het en doe dan: relay reload",
         "the certificate {path} ({key}) ends on {day}, in {days} days; replace it, then: relay reload",

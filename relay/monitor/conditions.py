@@ -7,12 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
-from pathlib import Path
 
 from relay.access.address import is_private, peer_address
 from relay.access.rules import AccessRules
 from relay.account.validity import works_until
+from relay.config.certificate_dates import ENDS_SOON, dated_certificates
 from relay.config.model import Config
 from relay.control.device_report import DeviceReport
 from relay.control.documents import Document
@@ -25,7 +24,6 @@ from relay.spool.errors import SpoolError
 from relay.spool.model import RefusedDevice
 from relay.spool.protocol import Spool
 
-ENDS_SOON = timedelta(days=14)
 TESTING_ENDS_SOON = timedelta(days=3)
 """A consent that lives for seven days is not always about to end."""
 REFUSED_FOR = timedelta(hours=24)
@@ -124,6 +122,10 @@ def _dkim_key(found: Document, known: Known) -> Condition | None:
     return Condition("dkim-key", found["domain"], values)
 
 
+def _nodes_differ(found: Document, known: Known) -> Condition | None:
+    return Condition("nodes-differ", "", {"nodes": found["names"]})
+
+
 _READERS: Mapping[str, Callable[[Document, Known], Condition | None]] = {
     "account-paused": _account_paused,
     "smarthost-backing-off": _smarthost_fails,
@@ -135,6 +137,7 @@ _READERS: Mapping[str, Callable[[Document, Known], Condition | None]] = {
     "spool-failing": _spool_fails,
     "spool-damaged": _spool_damaged,
     "dkim-key": _dkim_key,
+    "nodes-differ": _nodes_differ,
 }
 
 
@@ -214,32 +217,8 @@ async def _tokens(spool: Spool, config: Config, now: datetime) -> AsyncIterator[
 
 
 def _certificates(config: Config, now: datetime) -> Iterator[Condition]:
-    """Those that others meet: of the listeners, of the page, and ours at a smarthost."""
-    named = [
-        (f"listener[{number}].certificate", each.certificate)
-        for number, each in enumerate(config.listeners)
-    ]
-    named.append(("web.certificate", config.web.certificate))
-    named += [
-        (f"smarthost[{number}].client_certificate", each.client_certificate)
-        for number, each in enumerate(config.smarthosts)
-    ]
-    for key, path in named:
-        end = None if path is None else certificate_end(path)
-        if end is None or end - now > ENDS_SOON:
-            continue
-        days = ceil((end - now) / timedelta(days=1))
-        kind = "certificate-ends" if days > 0 else "certificate-ended"
-        day = end.astimezone().date().isoformat()
-        values = {"path": str(path), "key": key, "day": day, "days": str(days)}
-        yield Condition(kind, f"{key} {path}", values)
-
-
-def certificate_end(path: Path) -> datetime | None:
-    """When the certificate of a chain in PEM ends; None where it cannot be read."""
-    from cryptography import x509
-
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())[0].not_valid_after_utc
-    except (OSError, ValueError):
-        return None
+    for each in dated_certificates(config):
+        if each.ends_soon(now):
+            kind = "certificate-ends" if each.days_left(now) > 0 else "certificate-ended"
+            values = {name: str(value) for name, value in each.values(now).items()}
+            yield Condition(kind, f"{each.key} {each.path}", values)

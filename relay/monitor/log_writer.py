@@ -6,11 +6,13 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
 
 from presets.reply import sanitise
+from relay.monitor.log_file import LogFile
 
 _MOST_LINES_WAITING = 10_000
 _MOST_LINES_AT_ONCE = 500
@@ -84,16 +86,16 @@ class _Desk(logging.Handler):
 
 
 class LogWriter:
-    """Sends the log to `stream` from a thread of its own: text on a terminal, else JSON.
+    """Sends the log to a stream or file from a thread of its own: text on a terminal, else JSON.
 
     Mail never waits for it: what the reader of a pipe or a full disk does not take is lost, and
     an event log-lost counts it as soon as lines can be written again.
     """
 
-    def __init__(self, stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
-        self._stream = stream
-        self._descriptor = _descriptor_of(stream)
-        self._formatter = _TextLine() if stream.isatty() else _JsonLine()
+    def __init__(self, place: TextIO | LogFile = sys.stderr, level: int = logging.INFO) -> None:
+        self._write_out = _writer(place)
+        is_terminal = not isinstance(place, LogFile) and place.isatty()
+        self._formatter = _TextLine() if is_terminal else _JsonLine()
         self._records: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._desk = _Desk(self._records)
@@ -157,16 +159,7 @@ class LogWriter:
         if not lines:
             return unformatted
         text = "".join(lines)
-        if self._descriptor is not None:
-            return unformatted + self._write_bytes(
-                self._descriptor, text.encode("utf-8", "backslashreplace")
-            )
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except Exception:  # noqa: BLE001 - nobody is left to tell, and the next lines may do
-            return len(records)
-        return unformatted
+        return unformatted + self._write_bytes(text.encode("utf-8", "backslashreplace"))
 
     def _line(self, record: logging.LogRecord) -> str | None:
         try:
@@ -174,12 +167,12 @@ class LogWriter:
         except Exception:  # noqa: BLE001 - the same
             return None
 
-    def _write_bytes(self, descriptor: int, lines: bytes) -> int:
+    def _write_bytes(self, lines: bytes) -> int:
         rest = b"\n" + lines if self._torn else lines
         while rest:
             try:
-                written = os.write(descriptor, rest)
-            except OSError:
+                written = self._write_out(rest)
+            except (OSError, ValueError):  # ValueError: the stream is closed
                 return rest.count(b"\n", 1 if self._torn and rest[:1] == b"\n" else 0)
             # Half a line on a full disk: what follows begins on a line of its own.
             self._torn = rest[written - 1 : written] != b"\n" if written else self._torn
@@ -187,9 +180,20 @@ class LogWriter:
         return 0
 
 
-def _descriptor_of(stream: TextIO) -> int | None:
-    """Where to write past the stream's buffer, which a blocked thread would keep locked."""
+def _writer(place: TextIO | LogFile) -> Callable[[bytes], int]:
+    """What writes bytes to `place`, past a stream's buffer, which a blocked thread would lock."""
+    if isinstance(place, LogFile):
+        return place.write
     try:
-        return None if stream.isatty() else stream.fileno()
+        descriptor = None if place.isatty() else place.fileno()
     except OSError:
-        return None
+        descriptor = None
+    if descriptor is not None:
+        return lambda data: os.write(descriptor, data)
+
+    def write_text(data: bytes) -> int:
+        place.write(data.decode())
+        place.flush()
+        return len(data)
+
+    return write_text

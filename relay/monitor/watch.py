@@ -1,7 +1,8 @@
 """Looks every half minute for what somebody has to hear, and sees to it that they do.
 
-What was told is kept in the ledger under `alarms`: a restart repeats nothing. Nothing here stops
-mail: what fails is logged and tried again.
+What was told is kept in the ledger under `alarms`: a restart repeats nothing. Of the nodes that
+share a spool one tells of what all of them see; each other one, under `alarms:<host>`, of what it
+alone can see. Nothing here stops mail: what fails is logged and tried again.
 """
 
 from __future__ import annotations
@@ -22,11 +23,28 @@ from relay.monitor.alarm_texts import KINDS
 from relay.monitor.alarms import ONLY_HAPPENED, AlarmBook, Condition, Notice, Stage
 from relay.monitor.conditions import Look, refused_devices, slow_ones, standing
 from relay.spool.errors import SpoolError
+from relay.spool.node import this_node
 from relay.spool.protocol import Spool
 
 log = logging.getLogger(__name__)
 
 BOOK_SETTING = "alarms"
+
+SEEN_BY_ALL = frozenset(
+    {
+        "account-paused",
+        "smarthost-fails",
+        "quota-reached",
+        "quota-nearly-used",
+        "queue-old",
+        "nodes-differ",
+        "token-ends",
+        "refused-device",
+        "refused-internet",
+        "client-silent",
+    }
+)
+"""Kinds that stand in the spool itself: of the nodes that share it one tells of them."""
 
 _EVERY_SECONDS = 30.0
 _PAUSE_SECONDS = 1.0  # between two looks, however many alerts come
@@ -81,6 +99,8 @@ class Surroundings:
 
     config: Callable[[], Config]
     rules: Callable[[], AccessRules]
+    leads: Callable[[], bool] = lambda: True
+    """Of the nodes that share the spool this one tells of what all of them see."""
 
 
 class Watch:
@@ -99,6 +119,7 @@ class Watch:
         self._clock = clock
         self._alerts = Alerts()
         self._book: AlarmBook | None = None
+        self._book_of = ""  # the setting that it stands in
         self._kept = ""
         self._slow_look: tuple[datetime, Config, Look] | None = None
         self._failures = 0
@@ -129,7 +150,9 @@ class Watch:
         config, now = self._around.config(), self._clock()
         if not config.alarms:
             return
-        book = await self._restored()
+        leads = self._around.leads()
+        setting = BOOK_SETTING if leads else f"{BOOK_SETTING}:{this_node().host}"
+        book = await self._restored(setting)
         known = [*alerts, *book.standing()]
         found = [
             await standing(self._spool, config, now, known),
@@ -137,6 +160,9 @@ class Watch:
             await self._visitors(now),
         ]
         conditions = [each for look in found for each in look.conditions]
+        if not leads:
+            conditions = [each for each in conditions if each.kind not in SEEN_BY_ALL]
+            alerts = [each for each in alerts if each.kind not in SEEN_BY_ALL]
         kinds = {each.kind for each in conditions}
         # What the status does not show any more, or never does, was an alert all the same.
         conditions += [
@@ -157,10 +183,10 @@ class Watch:
         """Tell on every path that this is a test."""
         return await tell_test(self._paths, self._around.config(), self._clock())
 
-    async def _restored(self) -> AlarmBook:
-        if self._book is None:
-            self._kept = await self._spool.ledger.setting(BOOK_SETTING) or ""
-            self._book = AlarmBook.restore(self._kept)
+    async def _restored(self, setting: str) -> AlarmBook:
+        if self._book is None or self._book_of != setting:
+            self._kept = await self._spool.ledger.setting(setting) or ""
+            self._book, self._book_of = AlarmBook.restore(self._kept), setting
         return self._book
 
     async def _slow(self, config: Config, now: datetime, known: list[Condition]) -> Look:
@@ -201,7 +227,7 @@ class Watch:
         if text == self._kept:
             return
         try:
-            await self._spool.ledger.remember(BOOK_SETTING, text)
+            await self._spool.ledger.remember(self._book_of, text)
         except SpoolError as error:
             log.warning("what was told of the alarms is not kept: %s", error)
         else:

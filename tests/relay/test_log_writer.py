@@ -125,6 +125,10 @@ def test_it_ends_though_nobody_reads_what_it_says(monkeypatch: pytest.MonkeyPatc
             assert time.monotonic() - began < 3
     finally:
         os.close(reading)
+        # What it still writes must not go into the file of the next test.
+        for thread in threading.enumerate():
+            if thread.name == "log":
+                thread.join(10)
 
 
 def test_a_full_disk_loses_lines_and_tears_at_most_one(
