@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from relay.control.daemon import Reloaded
 from relay.control.desk import Desk
 from relay.control.token import publish, withdraw
 from relay.delivery.dispatcher import Dispatcher
+from relay.fleet import Fleet, Follower
 from relay.housekeeping import Housekeeping
 from relay.intake.context import Intake
 from relay.intake.door import Door
@@ -30,11 +31,15 @@ from relay.intake.listener import Listeners
 from relay.monitor import mail_log
 from relay.monitor.alarm_paths import AlarmPaths, Told
 from relay.monitor.counts import Counts
+from relay.monitor.log_file import LogFile
 from relay.monitor.log_writer import LogWriter
+from relay.monitor.systemd import Notifier, Supervision, Vitals
 from relay.monitor.watch import Surroundings, Watch
+from relay.spool.configured import open_configured, salvage_of
 from relay.spool.errors import SpoolError
 from relay.spool.model import PausedAccount
-from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.protocol import Spool
+from relay.spool.sharing import Topic
 
 if TYPE_CHECKING:
     from relay.web.server import WebServer
@@ -50,7 +55,7 @@ _LAST_COUNT_SECONDS = 2.0
 class Service:
     """A running relay; the `Daemon` that the operator's desk works with."""
 
-    def __init__(self, config: Config, spool: SqliteSpool, clock: Callable[[], datetime]) -> None:
+    def __init__(self, config: Config, spool: Spool, clock: Callable[[], datetime]) -> None:
         self._config = config
         self._spool = spool
         self._clock = clock
@@ -73,9 +78,12 @@ class Service:
             spool, self._door, self.config, clock, self._dispatcher.wake
         )
         self._counts = Counts()
+        dispatcher = self._dispatcher
+        follower = Follower(self._others_acted, dispatcher.others_used, dispatcher.outlived)
+        self._fleet = Fleet(spool, self.config, self._started_at, follower)
         self._watch = Watch(
             spool,
-            Surroundings(self.config, lambda: self._door.rules),
+            Surroundings(self.config, lambda: self._door.rules, lambda: self._fleet.leads),
             AlarmPaths(self._dispatcher.dial),
             clock,
         )
@@ -84,11 +92,13 @@ class Service:
 
     async def start(self) -> None:
         """Deliver what waits, then accept mail."""
+        await self._fleet.join()
         await self.access_changed()
         if not self._config.sandbox:
             await self._dispatcher.start()
+            self._spool.nodes.on_mail(self._dispatcher.wake)
         self._counts.attach()
-        beside = (self._housekeeping.run(), self._watch.run())
+        beside = (self._housekeeping.run(), self._watch.run(), self._fleet.run())
         self._tasks = [asyncio.create_task(each) for each in beside]
         await self.listeners.start()
 
@@ -103,6 +113,14 @@ class Service:
         with contextlib.suppress(SpoolError, TimeoutError):
             async with asyncio.timeout(_LAST_COUNT_SECONDS):  # the next start counts the rest
                 await self._housekeeping.statistics.run()
+        with contextlib.suppress(SpoolError):
+            await self._fleet.leave()
+
+    async def _others_acted(self, topics: Collection[Topic]) -> None:
+        if Topic.ACCESS in topics:
+            await self.access_changed()
+        if not self._config.sandbox:
+            await self._dispatcher.others_acted(topics)
 
     def _smarthost_size_bytes(self) -> int | None:
         """The largest message that some smarthost takes; None if any has no known limit."""
@@ -163,6 +181,7 @@ class Service:
             self.listeners.reload(config)
             await self.access_changed()
             await self._dispatcher.reload(config)
+            await self._fleet.tell()
             mail_log.reloaded(True, restart=needs_restart)
             return Reloaded(applied=True, needs_restart=needs_restart)
 
@@ -191,20 +210,20 @@ class Service:
         }
 
 
-async def serve(config: Config, clock: Callable[[], datetime] = utc_now) -> int:
-    """Run until SIGTERM or SIGINT; the exit code.
+async def serve(
+    config: Config, clock: Callable[[], datetime] = utc_now, log_file: LogFile | None = None
+) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. The log goes to stderr, or to `log_file`.
 
     Raises CannotListen, SpoolError, SpoolInUse or OSError when it cannot start; then nothing was
     accepted and nothing is left behind.
     """
-    log_writer = LogWriter(sys.stderr)
+    log_writer = LogWriter(log_file or sys.stderr)
     try:
-        path = config.spool.path
-        assert path is not None  # the only kind of store that a configuration can name today
-        secret_key = config.spool.secret_key
-        spool = await asyncio.to_thread(open_spool, path, clock, secret_key, serving=True)
-        if spool.salvaged is not None:
-            mail_log.alert("spool-damaged", spool.salvaged.text(), aside=spool.salvaged.aside)
+        spool = await open_configured(config.spool, clock, serving=True)
+        if (salvaged := salvage_of(spool)) is not None:
+            text, aside = salvaged
+            mail_log.alert("spool-damaged", text, aside=aside)
         try:
             return await _run(config, spool, clock)
         finally:
@@ -213,7 +232,7 @@ async def serve(config: Config, clock: Callable[[], datetime] = utc_now) -> int:
         log_writer.close()
 
 
-async def _run(config: Config, spool: SqliteSpool, clock: Callable[[], datetime]) -> int:
+async def _run(config: Config, spool: Spool, clock: Callable[[], datetime]) -> int:
     service = Service(config, spool, clock)
     service.listeners.bind()
     web = None
@@ -228,19 +247,40 @@ async def _run(config: Config, spool: SqliteSpool, clock: Callable[[], datetime]
         raise
     ended = _watch_signals(service)
     addresses = service.listeners.shown_addresses()
-    mail_log.event("started", version=relay.__version__, listeners=addresses, spool=spool.path)
-    await ended.wait()
+    mail_log.event(
+        "started", version=relay.__version__, listeners=addresses, spool=config.spool.name
+    )
+    vitals = Vitals(spool, service.stopped_parts, service.listeners.shown_addresses)
+    supervision = Supervision(Notifier(os.environ), vitals, config.language)
+    telling = asyncio.create_task(supervision.run())
+    lost = await _ended_or_gone(ended, spool)
+    if lost:
+        mail_log.alert(
+            "spool-lost", "the process that writes the spool has died; start the relay anew"
+        )
+    telling.cancel()
+    supervision.stopping()
     mail_log.event("stopping")
     await service.stop()
     if web is not None:
         await web.stop()
-    withdraw(spool.path)
+    withdraw(config.spool.beside)
     mail_log.event("stopped")
-    return 0
+    return 70 if lost else 0
+
+
+async def _ended_or_gone(ended: asyncio.Event, spool: Spool) -> bool:
+    """Wait for a signal to end; True if the spool was lost before one came."""
+    gone = asyncio.create_task(spool.gone())
+    signalled = asyncio.create_task(ended.wait())
+    await asyncio.wait((gone, signalled), return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    signalled.cancel()
+    return not ended.is_set()
 
 
 async def _start_web(
-    config: Config, service: Service, spool: SqliteSpool, clock: Callable[[], datetime]
+    config: Config, service: Service, spool: Spool, clock: Callable[[], datetime]
 ) -> "WebServer":
     # Loaded here: a relay without the page stays small.
     from relay.web.api import create_app
@@ -249,7 +289,7 @@ async def _start_web(
 
     web = WebServer(config.web)
     web.bind()
-    token = publish(spool.path, web.url)
+    token = publish(config.spool.beside, web.url)
     desk = Desk(spool, service, clock)
     changes = Changes()
     changes.follow()

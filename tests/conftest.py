@@ -5,17 +5,21 @@ instead of a hundred (4,000 instead of 400 for the slow ones of TOML):
 
     FUZZ=long .venv/bin/python -m pytest --timeout=3600 tests/relay/test_path_properties.py \
         tests/relay/test_data_decoder.py tests/relay/test_smarthost_reply_parser.py \
-        tests/relay/test_config_locate.py tests/diagnose/test_spf_record.py
+        tests/relay/test_config_locate.py tests/relay/test_proxy_header.py \
+        tests/diagnose/test_spf_record.py
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import peers
 from fakes.canary import holds_any_canary
 from fakes.certificates import Authority
+from fakes.postgresql import PostgreSQL
+from fakes.stores import PostgresStore, SqliteStore, Store
 
 
 class Watch:
@@ -45,6 +49,8 @@ class Watch:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A test's spool may well be in a container's own layer: whoever tests that takes it away.
+    os.environ["RELAY_EPHEMERAL_SPOOL"] = "1"
     config.addinivalue_line("markers", "needs(*peers): talks to programs of other makers")
     if not hasattr(config, "workerinput"):  # of xdist: one process among several
         config.pluginmanager.register(Watch())
@@ -82,3 +88,32 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def unknown_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """An authority that nobody trusts."""
     return Authority(tmp_path_factory.mktemp("unknown"), "unknown")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server for all tests of this process that need one; not to be stopped by any."""
+    with PostgreSQL() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=peers.needs("postgres"))])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty spool of either kind, to be opened."""
+    if request.param == "sqlite":
+        yield SqliteStore(tmp_path / "spool.db")
+        return
+    yield from _postgres_store(request)
+
+
+@pytest.fixture
+def postgres_store(request: pytest.FixtureRequest) -> Iterator[PostgresStore]:
+    """An empty spool in PostgreSQL, to be opened, by several nodes too."""
+    yield from _postgres_store(request)
+
+
+def _postgres_store(request: pytest.FixtureRequest) -> Iterator[PostgresStore]:
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    made = PostgresStore(server)
+    yield made
+    made.forget()

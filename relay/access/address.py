@@ -31,6 +31,9 @@ PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
     )
 )
 
+LARGEST_OPEN = {4: 24, 6: 56}
+"""The shortest prefix, by version, that a public network may have without being asked twice."""
+
 
 @lru_cache(maxsize=1024)
 def peer_address(text: str) -> Address:

@@ -11,26 +11,53 @@ from typing import Annotated
 import typer
 
 from relay import __version__
-from relay.cli import account, alarm, client, dkim, queue, sender, spool, web
+from relay.cli import (
+    account,
+    alarm,
+    client,
+    dkim,
+    imports,
+    listener,
+    queue,
+    sender,
+    service_unit,
+    spool,
+    web,
+)
 from relay.cli.check import check
+from relay.cli.help import ExampleFirst
 from relay.cli.serve import serve
 from relay.cli.session import EXIT_BUG, locale_language, talk
+from relay.cli.setup import setup
 from relay.cli.status import reload, status
 from relay.cli.texts import text
 from relay.cli.why import why
 
 app = typer.Typer(
     name="relay",
+    cls=ExampleFirst,
     help="Accepts mail from listed machines, keeps it safe, and forwards it with credentials.\n\n"
     "Example: relay serve",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (serve, check, why, status, reload):
+for command in (serve, setup, check, why, status, reload):
     app.command(command.__name__)(command)
-for group in (queue, client, account, alarm, dkim, sender, spool, web):
-    app.add_typer(group.app)
+for group in (
+    queue,
+    client,
+    account,
+    alarm,
+    dkim,
+    listener,
+    sender,
+    service_unit,
+    spool,
+    imports,
+    web,
+):
+    app.add_typer(group.app, cls=ExampleFirst)
 
 
 def _version(wanted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -20,6 +21,7 @@ from relay.control.desk import Desk
 from relay.control.documents import document
 from relay.control.errors import Declined
 from relay.control.token import read_address, read_token
+from relay.spool.configured import open_configured
 from relay.spool.errors import SpoolError
 from relay.spool.lock import SpoolInUse
 from relay.spool.sqlite import open_spool
@@ -59,7 +61,9 @@ def ask(session: Session, command: str, action: Callable[[AnyDesk], Awaitable[T]
 async def consult(session: Session, action: Callable[[AnyDesk], Awaitable[T]]) -> T:
     """As `ask`, raising NoSpool, NoAnswer, Silent, ApiError, Declined, SpoolError or OSError."""
     path = session.config.spool.path
-    if path is None or not path.exists():
+    if path is None:
+        return await _consult_shared(session, action)
+    if not path.exists():
         raise NoSpool
     deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
     while True:
@@ -83,6 +87,17 @@ async def consult(session: Session, action: Callable[[AnyDesk], Awaitable[T]]) -
         if asyncio.get_running_loop().time() > deadline:
             raise NoAnswer(address, reason)
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _consult_shared(session: Session, action: Callable[[AnyDesk], Awaitable[T]]) -> T:
+    """Of the relay on this machine; where none runs, over the spool that it shares with others."""
+    with contextlib.suppress(FileNotFoundError, Unreachable):
+        return await action(_remote(session, session.config.spool.beside))
+    spool = await open_configured(session.config.spool)
+    try:
+        return await action(Desk(spool, Offline(session.config, spool), utc_now))
+    finally:
+        await spool.close()
 
 
 def _remote(session: Session, spool: Path) -> RemoteDesk:

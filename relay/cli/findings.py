@@ -15,7 +15,10 @@ from relay.cli.account_findings import account_findings
 from relay.cli.finding import Finding, Severity, make
 from relay.cli.service_user import user_findings
 from relay.cli.session import Session
+from relay.cli.shared_spool import answers, shared_spool_findings
 from relay.cli.trials import existing_parent
+from relay.clock import utc_now
+from relay.config.certificate_dates import dated_certificates
 from relay.control.errors import CannotListen
 from relay.spool.lock import SpoolInUse, SpoolLock
 from relay.spool.sqlite.sql import migrations
@@ -26,13 +29,15 @@ def local_findings(session: Session, user: str | None = None) -> list[Finding]:
 
     `user` is who the service runs as; None: who owns the spool's directory.
     """
-    running = _is_held(session.config.spool.path)
+    spool = session.config.spool
+    running = answers(spool.beside) if spool.path is None else is_held(spool.path)
     return [
         *_configuration(session),
         *user_findings(session, user),
         *account_findings(session),
+        *_certificates(session),
         _running(session, running),
-        *_ports(session, running),
+        *port_findings(session, running),
         *_spool(session),
         *_disk(session),
     ]
@@ -48,11 +53,21 @@ def _configuration(session: Session) -> Iterator[Finding]:
         yield Finding("configuration", "warning", title, warning.text(session.language))
 
 
+def _certificates(session: Session) -> Iterator[Finding]:
+    """Until when each certificate of ours is valid."""
+    now = utc_now()
+    for each in dated_certificates(session.config):
+        ended = each.days_left(now) <= 0
+        severity: Severity = "error" if ended else "warning" if each.ends_soon(now) else "ok"
+        case = "ended" if ended else "ends" if each.ends_soon(now) else "good"
+        yield make(session, "certificate", severity, case, **each.values(now))
+
+
 def _running(session: Session, running: bool) -> Finding:
     return make(session, "service", "info", "running" if running else "stopped")
 
 
-def _ports(session: Session, running: bool) -> Iterator[Finding]:
+def port_findings(session: Session, running: bool) -> Iterator[Finding]:
     """Each port is free, or open because the relay that runs has it."""
     config = session.config
     wanted = [
@@ -89,6 +104,7 @@ def why_not_free(host: str, port: int, key: str) -> CannotListen | None:
 def _spool(session: Session) -> Iterator[Finding]:
     path = session.config.spool.path
     if path is None:
+        yield from shared_spool_findings(session)
         return
     directory = existing_parent(path)
     if not os.access(directory, os.W_OK | os.X_OK):
@@ -132,7 +148,7 @@ def _disk(session: Session) -> Iterator[Finding]:
     yield make(session, "disk", "ok" if enough else "error", "good" if enough else "low", **values)
 
 
-def _is_held(spool: Path | None) -> bool:
+def is_held(spool: Path | None) -> bool:
     """Whether a running relay has the spool; makes no lock file."""
     if spool is None:
         return False

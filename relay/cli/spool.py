@@ -11,6 +11,7 @@ import typer
 from relay.cli.options import ConfigOption, JsonOption, LangOption
 from relay.cli.output import print_json
 from relay.cli.session import EXIT_PROBLEMS, Session, open_session, stop, talk
+from relay.cli.spool_move import move
 
 if TYPE_CHECKING:
     from relay.spool.sqlite.backup import Contents
@@ -25,6 +26,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+app.command()(move)
 
 
 @app.command()
@@ -108,7 +112,8 @@ def check(
 
 def _path(session: Session) -> Path:
     path = session.config.spool.path
-    assert path is not None  # the only kind of store that a configuration can name today
+    if path is None:
+        session.stop("spool.no-file", url=session.config.spool.url)
     return path
 
 

@@ -142,6 +142,31 @@ def _print_accounts(session: Session, accounts: list[dict[str, Any]]) -> None:
         print_table(session.text("status.accounts").split("|"), rows)
 
 
+def _print_nodes(session: Session, nodes: list[dict[str, Any]]) -> None:
+    """The processes that share the spool; nothing where there is one alone."""
+
+    def state(node: dict[str, Any]) -> str:
+        slug = "gone" if node["gone"] else "differs" if node["differs"] else "same"
+        return session.text(f"status.node-{slug}")
+
+    if nodes:
+        print_table(
+            session.text("status.nodes").split("|"),
+            (
+                [
+                    f"{each['host']} ({each['pid']})",
+                    each["version"],
+                    state(each),
+                    each["leases"],
+                    each["connections"],
+                    each["messages_per_minute"],
+                    local_time(each["seen_at"]),
+                ]
+                for each in nodes
+            ),
+        )
+
+
 def _print_details(session: Session, found: dict[str, Any]) -> None:
     if found.get("smarthosts"):
         print_table(
@@ -158,5 +183,6 @@ def _print_details(session: Session, found: dict[str, Any]) -> None:
             ),
         )
     _print_accounts(session, found.get("accounts", []))
+    _print_nodes(session, found.get("nodes", []))
     if found.get("learning_until"):
         print(session.text("client.window", until=local_time(found["learning_until"])))

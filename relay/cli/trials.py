@@ -112,6 +112,8 @@ def _try(trial: Trial) -> dict[str, Any]:
         case, reason = "environment", None
     if reason is not None:
         case, shut = _cause(trial)
+        if _is_made_up():
+            case, shut = _case_of_made_up(trial, case), None
     return {
         "case": case,
         "key": trial.key,
@@ -149,6 +151,21 @@ def _cause(trial: Trial) -> tuple[str, Path | None]:
             cases = {"pair": "certificate", "authority": "certificate"}
             return cases.get(trial.kind, trial.kind), path
     return "unusable", None
+
+
+def _is_made_up() -> bool:
+    """This process's user is one of systemd's own making (DynamicUser=), whom nobody can give a
+    file: its unit loads what it may not read itself."""
+    return hasattr(os, "geteuid") and os.geteuid() in _MADE_UP_USERS
+
+
+_MADE_UP_USERS = range(61184, 65520)
+
+
+def _case_of_made_up(trial: Trial, case: str) -> str:
+    if trial.kind in ("secret", "pair", "authority"):
+        return "environment"
+    return "public" if trial.kind == "file" else case
 
 
 def _way(path: Path) -> Iterator[Path]:

@@ -53,7 +53,7 @@ def _answer(session: Session, address: str, sender: str, recipient: str | None) 
         return await desk.why(address, sender, recipient)
 
     path = session.config.spool.path
-    if path is not None and path.exists():
+    if path is None or path.exists():
         return ask(session, "why", work)
     try:
         question = Question(one_address(address), sender, recipient)

@@ -89,6 +89,24 @@ _KINDS: Final[dict[str, _Kind]] = {
         "het oudste bericht wacht al {minutes} minuten",
         "the oldest message has waited {minutes} minutes",
     ),
+    "nodes-differ": _Kind(
+        "alarm",
+        None,
+        "niet alle nodes werken met dezelfde relay.toml: {names} wijkt af",
+        "not all nodes work by the same relay.toml: {names} has another",
+    ),
+    "certificate-ended": _Kind(
+        "alarm",
+        None,
+        "het certificaat {path} is op {day} afgelopen: programma's weigeren de verbinding",
+        "the certificate {path} ended on {day}: programs refuse the connection",
+    ),
+    "certificate-ends": _Kind(
+        "warning",
+        None,
+        "het certificaat {path} loopt op {day} af; vervang het voor die tijd",
+        "the certificate {path} ends on {day}; replace it before",
+    ),
     "login-ending": _Kind(
         "warning",
         "accounts",

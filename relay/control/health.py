@@ -6,12 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from relay.config.certificate_dates import dated_certificates
 from relay.config.dkim_key import private_key
 from relay.config.fault import BadValueError
 from relay.config.model import Config
 from relay.config.secret import SecretError
 from relay.control import documents
 from relay.control.documents import Document
+from relay.control.nodes import node_documents, node_problems
 from relay.control.usage import quota_warnings, usage_documents
 from relay.delivery.sightings import Seen, read_seen
 from relay.spool.errors import SpoolError, disk_cause
@@ -32,6 +34,7 @@ class _Known:
     lanes: dict[str, Lane]
     paused: tuple[PausedAccount, ...]
     accounts: list[Document]
+    nodes: list[Document]
     free_bytes: int | None
 
 
@@ -52,6 +55,7 @@ async def health(spool: Spool, config: Config, now: datetime) -> Document:
         **room,
         "smarthosts": _smarthosts(config, known.totals, known.lanes, pasts),
         "accounts": known.accounts,
+        "nodes": known.nodes,
         **await _findings(spool, config, now, known),
     }
 
@@ -72,11 +76,13 @@ async def _read(spool: Spool, config: Config, now: datetime) -> _Known:
         await spool.ledger.lanes(),
         await spool.ledger.paused(),
         await usage_documents(config, spool.ledger, now, totals),
+        await node_documents(spool),
         spool.free_bytes(),
     )
 
 
 async def _findings(spool: Spool, config: Config, now: datetime, known: _Known) -> Document:
+    ended, ending = await asyncio.to_thread(_certificates, config, now)
     return {
         "problems": [
             *_account_problems(known.paused),
@@ -85,6 +91,8 @@ async def _findings(spool: Spool, config: Config, now: datetime, known: _Known) 
             *_trouble(spool),
             *_disk_problems(known.free_bytes, config.spool.reserve_bytes),
             *_damaged(config),
+            *ended,
+            *node_problems(known.nodes),
             *await asyncio.to_thread(_dkim_problems, config),
         ],
         # Nobody has to act: what exceeds a limit waits, and nothing is lost.
@@ -92,6 +100,7 @@ async def _findings(spool: Spool, config: Config, now: datetime, known: _Known) 
             *_large_log(config),
             *_quota_blocks(config, known.lanes, now),
             *quota_warnings(known.accounts),
+            *ending,
         ],
     }
 
@@ -239,6 +248,19 @@ def _disk_problems(free_bytes: int | None, reserve_bytes: int) -> list[Document]
     if free_bytes is None or free_bytes >= reserve_bytes:
         return []
     return [{"id": "disk-low", "free_bytes": free_bytes, "reserve_bytes": reserve_bytes}]
+
+
+def _certificates(config: Config, now: datetime) -> tuple[list[Document], list[Document]]:
+    """Those that have ended, and those that soon will; reads each."""
+    soon = [each for each in dated_certificates(config) if each.ends_soon(now)]
+    ended: list[Document] = []
+    ending: list[Document] = []
+    for each in soon:
+        if each.days_left(now) > 0:
+            ending.append({"id": "certificate-ends", **each.values(now)})
+        else:
+            ended.append({"id": "certificate-ended", **each.values(now)})
+    return ended, ending
 
 
 def _dkim_problems(config: Config) -> list[Document]:

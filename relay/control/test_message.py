@@ -10,6 +10,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from typing import Literal
 
 from relay.config.fault import BadValueError
 from relay.config.model import Config, DeliveryMode
@@ -31,7 +32,7 @@ _TEXT = {
     "nl": """\
 Dit is een testbericht; u kunt het weggooien.
 
-Het is op {date} verstuurd met de knop "Sturen testbericht" op de pagina
+Het is op {date} verstuurd {occasion}
 van de mailrelay {hostname}, met {sender} als afzender.
 Leest u dit, dan werkt het versturen van e-mail: ook de facturen van uw
 programma's die via deze relay gaan, kunnen vertrekken.
@@ -43,7 +44,7 @@ excuses.
     "en": """\
 This is a test message; you may throw it away.
 
-It was sent on {date} with the button "Send test message" on the page
+It was sent on {date} {occasion}
 of the mail relay {hostname}, with {sender} as its sender.
 If you read this, sending mail works: the invoices of your programs that
 go through this relay can leave, too.
@@ -51,6 +52,14 @@ go through this relay can leave, too.
 The number of this message in the relay is {id}.
 If it is not meant for you, an address was mistyped; our apologies.
 """,
+}
+
+_OCCASIONS = {
+    "page": {
+        "nl": 'met de knop "Sturen testbericht" op de pagina',
+        "en": 'with the button "Send test message" on the page',
+    },
+    "setup": {"nl": "bij het inrichten (relay setup)", "en": "during the setup (relay setup)"},
 }
 
 
@@ -63,6 +72,8 @@ class Wanted:
     language: str = "en"
     asked_from: str = CLIENT
     """The address of who asks."""
+    occasion: Literal["page", "setup"] = "page"
+    """What the message says of where it comes from."""
 
 
 async def spool_test_message(
@@ -84,6 +95,7 @@ async def spool_test_message(
     }
     message_id = f"<{id_text(number)}@{config.hostname}>"
     language = "nl" if wanted.language == "nl" else "en"
+    names["occasion"] = _OCCASIONS[wanted.occasion][language]
     letter = _letter(sender, to, message_id, names, language)
     body = spool.queue.body_writer(number)
     await body.write(letter.as_bytes())

@@ -74,6 +74,7 @@ class Today:
             health=health_document(causes, None),
             counts=None,
             accounts=[],
+            nodes=[],
             hours=[],
             days=[],
         )
@@ -97,6 +98,7 @@ class Today:
                 {**each, **_login(logins.get((each["host"], each["username"])))}
                 for each in parts.status["accounts"]
             ],
+            nodes=parts.status["nodes"],
             hours=self._hours(parts.statistics),
             days=self._days(parts.statistics),
         )

@@ -17,6 +17,7 @@ ADDRESS_FILE = "control.address"
 
 def publish(spool: Path, url: str) -> str:
     """Make a new token, and write both files beside `spool`; the token. Raises OSError."""
+    spool.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     token = secrets.token_urlsafe(32)
     _write(spool.with_name(TOKEN_FILE), token)
     _write(spool.with_name(ADDRESS_FILE), url)

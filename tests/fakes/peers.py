@@ -18,13 +18,24 @@ _PEERS = {
     "msmtp": ("msmtp", "msmtp"),
     "s-nail": ("s-nail", "s-nail"),
     "nsd": ("nsd", "nsd"),
+    "haproxy": ("haproxy", "haproxy"),
     "mail-dkim": ("dkimproxy-verify", "libmail-dkim-perl"),
     "cc": ("cc", "gcc"),
     "strace": ("strace", "strace"),
+    "systemd-analyze": ("systemd-analyze", "systemd"),
     "mount": ("mount", "mount"),
+    "mandoc": ("mandoc", "mandoc"),
+    "zsh": ("zsh", "zsh"),
+    "fish": ("fish", "fish"),
     "chromium": ("chromium", "chromium"),
+    "postgres": ("postgres", "postgresql-15"),
+    "pgbouncer": ("pgbouncer", "pgbouncer"),
 }
-_FOLDERS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+# Debian keeps each PostgreSQL's programs together.
+_CLUSTERS = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+_FOLDERS = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", *_CLUSTERS]
+)
 
 
 SKIPPED = "peer missing"

@@ -25,6 +25,8 @@ class RelayFile:
         self.tables, self.listener, self.top = tables, listener, top
         self.config = directory / "relay.toml"
         self.spool = directory / "spool.db"
+        self.spool_url = ""
+        """Where the spool is, if it is not the file `spool`."""
         self.canaries: set[str] = set()
         """Secrets of this relay for which its log, answers and spool are searched at its end."""
 
@@ -77,7 +79,7 @@ postmaster = "postmaster@mijnbakkerij.nl"
 {self.top}
 
 [spool]
-url = "sqlite://{self.spool}"
+url = "{self.spool_url or f"sqlite://{self.spool}"}"
 reserve_bytes = 1000000
 
 [[listener]]

@@ -123,6 +123,13 @@ class RelayProcess(RelayFile):
             self._process.wait()
             self._ended()
 
+    def signal_writer(self, number: signal.Signals) -> None:
+        """Sends a signal to the process that writes its spool."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        (writer,) = " ".join(each.read_text() for each in children).split()
+        os.kill(int(writer), number)
+
     def restart(self) -> None:
         """SIGTERM, then a new process with the configuration as it is now."""
         assert self.sigterm() == 0, self._stderr
@@ -232,11 +239,13 @@ class RelayProcess(RelayFile):
 
     def _environment(self) -> dict[str, str]:
         inherited = ("PATH", "SYSTEMROOT", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
+        inherited += ("RELAY_EPHEMERAL_SPOOL",)
         kept = {name: os.environ[name] for name in inherited if name in os.environ}
         return {
             **kept,
             "HOME": str(self.directory),
             "XDG_STATE_HOME": str(self.directory / "state"),
+            "STATE_DIRECTORY": str(self.directory / "state"),
             "XDG_CONFIG_HOME": str(self.directory / "config"),
             "LC_ALL": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",

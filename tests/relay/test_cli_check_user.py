@@ -157,6 +157,17 @@ def test_what_only_the_service_has_is_said(office: Office) -> None:
     assert told["evidence"]["path"] == "PATH"
 
 
+def test_a_user_of_systemd_s_making_gets_what_its_unit_loads(office: Office) -> None:
+    os.chown(office.state, 61_200, 61_200)
+    os.chown(office.secret, 0, 0)
+    (finding,) = [each for each in office.findings() if "path" in each["evidence"]]
+    assert (finding["severity"], finding["evidence"]["path"]) == ("info", str(office.secret))
+    # Everybody may read what holds no secret, and nobody can give this user a file.
+    office.relay.config.chmod(0o600)
+    remedies = [step for finding in office.findings_here() for step in finding["remedy"]]
+    assert remedies == [f"chmod a+rX {office.relay.config}"]
+
+
 def test_an_unknown_user_is_exit_2(office: Office) -> None:
     done = office.check("--user", "piet-van-de-bakkerij")
     assert (done.code, done.out) == (2, "")

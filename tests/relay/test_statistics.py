@@ -15,11 +15,13 @@ from fakes.relay_process import RelayProcess
 from fakes.script import Behaviour
 from fakes.smarthost import Smarthost
 from fakes.stocked_spool import NOON
+from fakes.stores import AnySpool, Store
 
 from relay.config.model import Listener, TlsMode
 from relay.monitor.statistics import LOOK_BACK, ArrivalTally, RollUp, by_day, silence, total
 from relay.spool.errors import SpoolFailing
 from relay.spool.model import Arrivals, HourCount, State
+from relay.spool.postgres.statistics import count as count_shared
 from relay.spool.sqlite import SqliteSpool, open_spool
 from relay.spool.sqlite.statistics import SQL, count
 
@@ -44,21 +46,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def spool(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteSpool]:
-    opened = open_spool(tmp_path / "spool.db", clock)
+async def spool(store: Store, clock: Clock) -> AsyncIterator[AnySpool]:
+    opened = await store.open(clock)
     yield opened
     await opened.close()
 
 
-def roll_up(spool: SqliteSpool, clock: Clock, tally: ArrivalTally | None = None) -> RollUp:
+def roll_up(spool: AnySpool, clock: Clock, tally: ArrivalTally | None = None) -> RollUp:
     return RollUp(spool, tally or ArrivalTally(), clock, lambda: KEPT)
 
 
-async def hours(spool: SqliteSpool) -> tuple[HourCount, ...]:
+async def hours(spool: AnySpool) -> tuple[HourCount, ...]:
     return (await spool.queue.statistics(NOON - LOOK_BACK)).hours
 
 
-async def a_days_mail(spool: SqliteSpool) -> None:
+async def a_days_mail(spool: AnySpool) -> None:
     """Five of the kassa, one of the scanner; three delivered, one failed, one deleted, one waits."""
     await put(spool, Mail(NOON - 3 * HOUR))
     await put(spool, Mail(NOON - 3 * HOUR, lane="m365"))
@@ -78,7 +80,7 @@ COUNTED = (
 )
 
 
-async def test_each_message_is_counted_once(spool: SqliteSpool, clock: Clock) -> None:
+async def test_each_message_is_counted_once(spool: AnySpool, clock: Clock) -> None:
     await a_days_mail(spool)
     rolling = roll_up(spool, clock)
     for _ in range(3):
@@ -87,7 +89,7 @@ async def test_each_message_is_counted_once(spool: SqliteSpool, clock: Clock) ->
     assert await hours(spool) == COUNTED
 
 
-async def test_a_page_at_a_time_counts_the_same(spool: SqliteSpool) -> None:
+async def test_a_page_at_a_time_counts_the_same(spool: AnySpool) -> None:
     await a_days_mail(spool)
     since: datetime | None = NOON - DAY
     pages = 0
@@ -99,7 +101,7 @@ async def test_a_page_at_a_time_counts_the_same(spool: SqliteSpool) -> None:
 
 
 async def test_what_was_not_rolled_up_yet_is_told_all_the_same(
-    spool: SqliteSpool, clock: Clock
+    spool: AnySpool, clock: Clock
 ) -> None:
     await put(spool, Mail(NOON - HOUR))
     await put(spool, Mail(NOON, State.FAILED))
@@ -111,37 +113,43 @@ async def test_what_was_not_rolled_up_yet_is_told_all_the_same(
     assert await spool.queue.statistics(NOON - DAY) == before
 
 
-async def test_forgetting_messages_loses_no_history(spool: SqliteSpool, clock: Clock) -> None:
+async def test_forgetting_messages_loses_no_history(
+    spool: AnySpool, clock: Clock, store: Store
+) -> None:
     await a_days_mail(spool)
     assert await spool.queue.purge(NOON + HOUR, 2) == 2  # before any roll-up
     await roll_up(spool, clock).run()
     assert await spool.queue.purge(NOON + HOUR, 500) == 4
     await roll_up(spool, clock).run()
     assert await hours(spool) == COUNTED
-    with closing(sqlite3.connect(spool.path)) as connection:
-        assert connection.execute("SELECT count(*) FROM counted").fetchone() == (0,)
+    assert store.rows("SELECT count(*) FROM counted") == [("0",)]
 
 
-async def test_counting_the_same_messages_twice_adds_nothing(spool: SqliteSpool) -> None:
+async def test_counting_the_same_messages_twice_adds_nothing(spool: AnySpool) -> None:
     number = await put(spool, Mail(NOON))
     await spool.queue.roll_up(NOON - DAY, 10)
-    await spool._writer.run(lambda connection: count(connection, [number, number]))
+    if isinstance(spool, SqliteSpool):
+        await spool._writer.run(lambda connection: count(connection, [number, number]))
+    else:
+        twice = [number, number]
+        await spool.writers.delivery.run(lambda connection: count_shared(connection, twice))
     assert total(await hours(spool)).accepted == 1
 
 
-async def test_a_clock_that_is_set_back_hides_nothing(spool: SqliteSpool, clock: Clock) -> None:
+async def test_a_clock_that_is_set_back_hides_nothing(
+    spool: AnySpool, clock: Clock, store: Store
+) -> None:
     rolling = roll_up(spool, clock)
     await put(spool, Mail(NOON))
     await rolling.run()
     clock.now = NOON - 2 * DAY
     await put(spool, Mail(clock.now, client="scanner"))
     await rolling.run()
-    with closing(sqlite3.connect(spool.path)) as connection:
-        found = connection.execute("SELECT client, accepted FROM hour ORDER BY hour").fetchall()
-    assert found == [("scanner", 1), ("kassa", 1)]
+    found = store.rows("SELECT client, accepted FROM hour ORDER BY hour")
+    assert found == [("scanner", "1"), ("kassa", "1")]
 
 
-async def test_an_hour_is_forgotten_after_its_time(spool: SqliteSpool, clock: Clock) -> None:
+async def test_an_hour_is_forgotten_after_its_time(spool: AnySpool, clock: Clock) -> None:
     rolling = roll_up(spool, clock)
     await put(spool, Mail(NOON))
     await rolling.run()
@@ -155,7 +163,7 @@ async def test_an_hour_is_forgotten_after_its_time(spool: SqliteSpool, clock: Cl
     assert seen["kassa"].last_at == NOON, "when it was seen last is known still"
 
 
-async def test_tls_and_refusals_come_from_intake(spool: SqliteSpool, clock: Clock) -> None:
+async def test_tls_and_refusals_come_from_intake(spool: AnySpool, clock: Clock) -> None:
     tally = ArrivalTally()
     rolling = roll_up(spool, clock, tally)
     tally.accepted("kassa", NOON, tls=True)
@@ -176,7 +184,7 @@ async def test_tls_and_refusals_come_from_intake(spool: SqliteSpool, clock: Cloc
 
 
 async def test_what_a_failing_disk_does_not_take_is_kept_for_later(
-    spool: SqliteSpool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    spool: AnySpool, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tally = ArrivalTally()
     tally.accepted("kassa", NOON, tls=True)
@@ -197,10 +205,12 @@ async def test_what_a_failing_disk_does_not_take_is_kept_for_later(
 
 
 @pytest.mark.parametrize("statement", ["uncounted", "fresh"])
-async def test_only_what_finished_lately_is_read(spool: SqliteSpool, statement: str) -> None:
+async def test_only_what_finished_lately_is_read(tmp_path: Path, statement: str) -> None:
+    spool = open_spool(tmp_path / "spool.db")
     values = (0, 1) if statement == "uncounted" else (0,)
     with closing(sqlite3.connect(spool.path)) as connection:
         plan = connection.execute(f"EXPLAIN QUERY PLAN {SQL[statement]}", values).fetchall()
+    await spool.close()
     details = [row[3] for row in plan]
     assert any(
         "m USING INDEX message_finished" in each.replace("COVERING ", "") for each in details
@@ -288,7 +298,7 @@ def test_a_last_mail_in_the_future_is_no_silence() -> None:
 
 
 async def test_a_roll_up_at_the_same_time_as_another_counts_once(
-    spool: SqliteSpool, clock: Clock
+    spool: AnySpool, clock: Clock
 ) -> None:
     for _ in range(20):
         await put(spool, Mail(NOON))

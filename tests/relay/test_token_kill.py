@@ -36,7 +36,7 @@ from relay.config.model import AuthMethod, Config, Smarthost, Spool
 from relay.config.secret import SecretRef
 from relay.spool import vault as file_vault
 from relay.spool.sqlite import open_spool
-from relay.spool.sqlite.writer import Writer
+from relay.spool.sqlite.commit import Committer
 
 moment, path, key, authority, ca_file, client_id, host, username = sys.argv[1:]
 
@@ -51,7 +51,7 @@ async def main():
             die()
         if moment == "half-written":
             if key:
-                Writer._attempt = die
+                Committer._attempt = die
             else:
                 file_vault._document = die
         await keep(*given)

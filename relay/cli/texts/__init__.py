@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from relay.cli.texts import accounts, alarms, check, queue, service, state, web
+from relay.cli.texts import accounts, alarms, check, moving, queue, service, setup, state, web
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     **accounts.TEXTS,
     **alarms.TEXTS,
     **check.TEXTS,
+    **moving.TEXTS,
     **queue.TEXTS,
     **service.TEXTS,
+    **setup.TEXTS,
     **state.TEXTS,
     **web.TEXTS,
 }

@@ -45,6 +45,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{user} kan {path} niet lezen|chgrp {group} {path} && chmod g+r {path}",
         "{user} cannot read {path}|chgrp {group} {path} && chmod g+r {path}",
     ),
+    "check.service-user.public": (
+        "{user} kan {path} niet lezen; er staan geen geheimen in|chmod a+rX {path}",
+        "{user} cannot read {path}; it holds no secrets|chmod a+rX {path}",
+    ),
     "check.service-user.certificate": (
         "{user} kan {path} niet lezen ({key})|chgrp {group} {path} && chmod g+r {path}",
         "{user} cannot read {path} ({key})|chgrp {group} {path} && chmod g+r {path}",
@@ -111,6 +115,16 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "werkt tot {day}: {why}|relay account test {name}",
         "works until {day}: {why}|relay account test {name}",
     ),
+    "check.certificate": ("certificaat ({key})", "certificate ({key})"),
+    "check.certificate.good": ("{path} geldt tot {day}", "{path} is valid until {day}"),
+    "check.certificate.ends": (
+        "{path} loopt op {day} af, over {days} dagen|vervang het; een van relay listener certificate maakt u met dat commando opnieuw|relay reload",
+        "{path} ends on {day}, in {days} days|replace it; one of relay listener certificate is made anew by that command|relay reload",
+    ),
+    "check.certificate.ended": (
+        "{path} is op {day} afgelopen|vervang het; een van relay listener certificate maakt u met dat commando opnieuw|relay reload",
+        "{path} ended on {day}|replace it; one of relay listener certificate is made anew by that command|relay reload",
+    ),
     "check.service": ("dienst", "service"),
     "check.service.running": ("de relay draait", "the relay is running"),
     "check.service.stopped": (
@@ -149,6 +163,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "check.spool.damaged": (
         "{path} is niet te gebruiken: {reason}|zet een reservekopie terug, of zet het bestand opzij",
         "{path} cannot be used: {reason}|restore a backup, or move the file aside",
+    ),
+    "check.spool.no-server": (
+        "{path} is niet te gebruiken: {reason}|start PostgreSQL, of verbeter [spool] url en password",
+        "{path} cannot be used: {reason}|start PostgreSQL, or correct [spool] url and password",
     ),
     "check.spool.too-new": (
         "{path} heeft schema {found}, deze versie kent tot {known}|installeer de nieuwere relay die hem maakte",

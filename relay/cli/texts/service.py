@@ -27,6 +27,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "de spool {path} heeft schema {found} en deze versie kent tot {known}; installeer de nieuwere relay die hem maakte",
         "the spool {path} has schema {found} and this version knows up to {known}; install the newer relay that made it",
     ),
+    "spool.too-new-by": (
+        "de spool {path} is gemaakt door office-mail-relay {made_by}, dit is {own}; installeer {made_by} of nieuwer, of ga terug naar de kopie van voor de upgrade, als die er is: relay spool restore {path}.v{known}",
+        "the spool {path} was made by office-mail-relay {made_by}, this is {own}; install {made_by} or later, or go back to the copy of before the upgrade, where there is one: relay spool restore {path}.v{known}",
+    ),
+    "spool.no-room": (
+        "voor hij verandert wordt een kopie van de spool {path} bewaard; daarvoor is {needed} MB nodig en {free} MB vrij: maak ruimte en start opnieuw",
+        "before it changes a copy of the spool {path} is kept; that needs {needed} MB and {free} MB is free: make room and start again",
+    ),
     "spool.damaged": (
         "de spool is niet te gebruiken: {reason}; zet een reservekopie terug met relay spool restore, of zet {path} opzij en begin leeg",
         "the spool cannot be used: {reason}; put a backup back with relay spool restore, or move {path} aside and start empty",
@@ -38,6 +46,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "spool.other": (
         "de relay kan niet werken met {path}: {reason}; herstel dat, of kies een andere plaats bij spool.url",
         "the relay cannot work with {path}: {reason}; put that right, or choose another place at spool.url",
+    ),
+    "spool.no-file": (
+        "de spool staat in PostgreSQL ({url}); maak en controleer kopieën daar, met pg_basebackup of pg_dump",
+        "the spool is in PostgreSQL ({url}); make and check copies there, with pg_basebackup or pg_dump",
     ),
     "spool.none": (
         "er is nog geen spool op {path}; start eerst relay serve",
@@ -75,6 +87,30 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{file} is niet te gebruiken: {reason}; kies een andere plaats",
         "{file} cannot be used: {reason}; choose another place",
     ),
+    "spool.moved": (
+        "overgezet en teruggelezen: {messages} berichten, waarvan {unfinished} wachten, voor {recipients} ontvangers, {bytes} bytes; {tokens} tokens",
+        "moved and read back: {messages} messages, of which {unfinished} wait, for {recipients} recipients, {bytes} bytes; {tokens} tokens",
+    ),
+    "spool.move-resumed": (
+        "een eerdere run had alles al overgezet; alleen de oude spool moest nog opzij",
+        "an earlier run had carried everything; only the old spool was still to be put aside",
+    ),
+    "spool.move-kept": (
+        "de oude spool is bewaard als {path}; wis hem als de relay met de nieuwe werkt",
+        "the old spool is kept as {path}; delete it once the relay works with the new one",
+    ),
+    "spool.move-next": (
+        'zet nu in relay.toml [spool] url = "{url}" en start de relay',
+        'now set [spool] url = "{url}" in relay.toml and start the relay',
+    ),
+    "spool.move-target": (
+        "{url} is niet te gebruiken: {reason}; er is niets veranderd",
+        "{url} cannot be used: {reason}; nothing was changed",
+    ),
+    "spool.move-same": (
+        "{url} is de spool die nu in gebruik is; noem bij --to een andere",
+        "{url} is the spool in use now; name another at --to",
+    ),
     "spool.sound": ("{path} is gaaf", "{path} is sound"),
     "spool.faults": (
         "{path} is beschadigd; herstart de relay: die bouwt hem opnieuw op uit wat te lezen is en bewaart de oude",
@@ -100,5 +136,81 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reload.restart": (
         "{key} verandert pas bij een herstart",
         "{key} changes only at a restart",
+    ),
+    "spool.ephemeral": (
+        "de spool in {path} verdwijnt met deze container, en daarmee aangenomen mail; koppel daar een volume (docker run -v relay-spool:{path}), of start met --ephemeral-spool als dat mag",
+        "the spool in {path} goes with this container, and accepted mail with it; mount a volume there (docker run -v relay-spool:{path}), or start with --ephemeral-spool where that may be",
+    ),
+    "serve.log-file": (
+        "{path} is niet te schrijven: {reason}; noem bij --log-file een bestand in een map waar de dienst mag schrijven",
+        "{path} cannot be written: {reason}; name a file at --log-file in a directory where the service may write",
+    ),
+    "service.no-config": (
+        "er is nog geen relay.toml om een dienst van te maken; maak hem met relay setup, of noem hem met --config",
+        "there is no relay.toml to make a service of yet; make it with relay setup, or name it with --config",
+    ),
+    "service.no-user": (
+        "{user} is geen naam van een gebruiker; noem er een uit: getent passwd",
+        "{user} is no name of a user; give one of: getent passwd",
+    ),
+    "service.spool-elsewhere": (
+        "de spool staat in {path}, buiten /var/lib, en kan dus niet van een gebruiker zijn die systemd verzint; noem met --user van wie die map is, of zet de spool in /var/lib/relay",
+        "the spool is in {path}, outside /var/lib, so no user that systemd makes up can own it; name that directory's owner with --user, or put the spool into /var/lib/relay",
+    ),
+    "service.odd-path": (
+        "{reason}: die naam past niet in een unit van systemd; hernoem het bestand",
+        "{reason}: that name does not fit into a unit of systemd; rename the file",
+    ),
+    "service.no-program": (
+        "let op: {path} bestaat niet; noem de relay met --program",
+        "mind: {path} does not exist; name the relay with --program",
+    ),
+    "service.hidden": (
+        "let op: de dienst kan niet bij {path}, want persoonlijke mappen en /tmp zijn voor hem dicht; installeer de relay bijvoorbeeld in /opt/relay, met relay.toml in /etc/relay",
+        "mind: the service cannot reach {path}, since home directories and /tmp are shut to it; install the relay in /opt/relay, say, with relay.toml in /etc/relay",
+    ),
+    "service.unreadable": (
+        "let op: {path} moet leesbaar zijn voor de gebruiker van de dienst (er staan geen geheimen in); doe: chmod a+rX {paths}",
+        "mind: the service's user must be able to read {path} (it holds no secrets); run: chmod a+rX {paths}",
+    ),
+    "listener.made": (
+        "{path} is gemaakt: sleutel en certificaat voor {names}, geldig tot {day}. Alleen de gebruiker van de relay mag het lezen (chown); relay check waarschuwt voor het afloopt, en dan doet u dit nog eens",
+        "{path} is made: key and certificate for {names}, valid until {day}. Only the relay's user may read it (chown); relay check warns before it ends, and then you do this once more",
+    ),
+    "listener.table": (
+        "Maak er in relay.toml dit van en herstart de relay; wie geen TLS wil kan blijven sturen. Vraagt een programma dan ook om een wachtwoord (AccountView), zet bij zijn [[client]] any_login = true, en vul in dat programma een willekeurig wachtwoord in:",
+        "Make it read so in relay.toml and restart the relay; who wants no TLS sends as before. Where a program asks for a password too (AccountView), set any_login = true at its [[client]], and enter any password in that program:",
+    ),
+    "listener.reload": (
+        'Een listener gebruikt het al; neem het nieuwe in gebruik: relay reload (herstart de dienst als systemd het bestand laadt of de listener tls = "implicit" heeft)',
+        'A listener uses it already; take the new one into use: relay reload (restart the service where systemd loads the file, or where the listener has tls = "implicit")',
+    ),
+    "listener.trust": (
+        "Laat elke Windows-werkplek de uitgever vertrouwen, een keer, als beheerder:|  1. kopieer {path} naar de werkplek|  2. dubbelklik erop en vergelijk bij Details de vingerafdruk: {thumbprint}|  3. kies Certificaat installeren, Lokale computer, Alle certificaten in het onderstaande archief opslaan, Vertrouwde basiscertificeringsinstanties|     of in een opdrachtprompt: certutil -addstore Root relay-ca.crt|     of voor een heel domein: Groepsbeleid, Computerconfiguratie, Windows-instellingen, Beveiligingsinstellingen, Beleid voor openbare sleutels|  4. vul in het programma als server precies een van de namen of adressen van hierboven in",
+        "Let each Windows workstation trust the issuer, once, as administrator:|  1. copy {path} to the workstation|  2. double-click it and compare the thumbprint under Details: {thumbprint}|  3. choose Install Certificate, Local Machine, Place all certificates in the following store, Trusted Root Certification Authorities|     or at a command prompt: certutil -addstore Root relay-ca.crt|     or for a whole domain: Group Policy, Computer Configuration, Windows Settings, Security Settings, Public Key Policies|  4. in the program, give as server exactly one of the names or addresses above",
+    ),
+    "listener.same": (
+        "De uitgever is dezelfde gebleven: op de werkplekken hoeft niets",
+        "The issuer is the same: nothing is to be done at the workstations",
+    ),
+    "listener.keep": (
+        "relay-ca.key in {path} is alleen nodig om dit nog eens te doen: bewaar een kopie elders, en geef hem aan niemand",
+        "relay-ca.key in {path} is needed only to do this once more: keep a copy elsewhere, and give it to nobody",
+    ),
+    "listener.not-covered": (
+        "de uitgever in {path} mag niet instaan voor {name}; noem een naam waarvoor hij gemaakt is, of begin opnieuw met --new-authority (dan moet elke werkplek hem opnieuw vertrouwen)",
+        "the issuer in {path} may not vouch for {name}; give a name that it was made for, or begin anew with --new-authority (then each workstation has to trust it once more)",
+    ),
+    "listener.no-key": (
+        "de uitgever in {path} is niet te gebruiken ({reason}): zet relay-ca.key terug die bij relay-ca.crt hoort, of begin opnieuw met --new-authority",
+        "the issuer in {path} cannot be used ({reason}): put the relay-ca.key back that belongs to relay-ca.crt, or begin anew with --new-authority",
+    ),
+    "listener.no-address": (
+        "{reason}; geef bij --ip een adres, zoals 192.168.1.10",
+        "{reason}; give an address at --ip, such as 192.168.1.10",
+    ),
+    "listener.unwritable": (
+        "{path} is niet te gebruiken: {reason}; noem een andere map bij --out, of voer dit uit als root",
+        "{path} cannot be used: {reason}; name another directory at --out, or run this as root",
     ),
 }

@@ -89,6 +89,25 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "de DKIM-sleutel van {domain} is niet te gebruiken, dus mail van {domain} wacht; kijk met relay check",
         "the DKIM key of {domain} cannot be used, so mail of {domain} waits; look with relay check",
     ),
+    "status.nodes-differ": (
+        "niet alle nodes werken met dezelfde relay.toml: {names} wijkt af van de node die het langst draait; maak de bestanden gelijk en doe op elk: relay reload",
+        "not all nodes work by the same relay.toml: {names} has another than the node that has run the longest; make the files equal, and on each run: relay reload",
+    ),
+    "status.nodes": (
+        "node|versie|configuratie|leases|verbindingen|berichten per minuut|laatst gezien",
+        "node|version|configuration|leases|connections|messages a minute|last seen",
+    ),
+    "status.node-same": ("gelijk", "same"),
+    "status.node-differs": ("ANDERS", "OTHER"),
+    "status.node-gone": ("weg", "gone"),
+    "status.certificate-ends": (
+        "het certificaat {path} ({key}) loopt op {day} af; vervang het, dan: relay reload",
+        "the certificate {path} ({key}) ends on {day}; replace it, then: relay reload",
+    ),
+    "status.certificate-ended": (
+        "het certificaat {path} ({key}) is op {day} afgelopen, dus programma's weigeren het; vervang het, dan: relay reload",
+        "the certificate {path} ({key}) ended on {day}, so programs refuse it; replace it, then: relay reload",
+    ),
     "status.queue-old": (
         "het oudste bericht wacht al {minutes} minuten; zie relay queue list",
         "the oldest message has waited {minutes} minutes; see relay queue list",

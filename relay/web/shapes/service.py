@@ -54,7 +54,7 @@ class Cause(Shape):
     slug: str
     level: Literal["ok", "warning", "alarm"]
     text: Texts
-    page: str
+    page: str | None
 
 
 class Health(Shape):
@@ -78,6 +78,25 @@ class TodayAccount(Usage):
     consent: str
 
 
+class Node(Shape):
+    """A process that shares the spool."""
+
+    id: str
+    host: str
+    boot_id: str
+    pid: int
+    version: str
+    configuration: str
+    differs: bool
+    here: bool
+    gone: bool
+    started_at: Time
+    seen_at: Time
+    leases: int
+    connections: int
+    messages_per_minute: int
+
+
 class Bar(Shape):
     accepted: int
     delivered: int
@@ -96,6 +115,7 @@ class Today(Named):
     health: Health
     counts: Counts | None
     accounts: list[TodayAccount]
+    nodes: list[Node]
     hours: list[Hour]
     days: list[DayBar]
 

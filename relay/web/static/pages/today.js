@@ -5,7 +5,7 @@ import { chart } from "../charts.js";
 import { h, replace } from "../dom.js";
 import { clock, day, number, pick, relative, t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { badge, card, empty, levelTone, meter, time } from "../parts.js";
+import { badge, card, empty, levelTone, meter, table, time } from "../parts.js";
 import { href } from "../router.js";
 
 export const follows = ["queue", "device", "account", "health"];
@@ -18,7 +18,7 @@ export async function open(root) {
 
   async function refresh() {
     const found = await get("/today");
-    replace(top, health(found.health), found.counts && counts(found.counts), found.counts && accounts(found.accounts));
+    replace(top, health(found.health), found.counts && counts(found.counts), found.counts && accounts(found.accounts), nodes(found.nodes));
     drawn.hidden = !found.counts;
     const points = JSON.stringify([found.hours, found.days]);
     if (points === shown) return; // bars that stay as they are need not be drawn again
@@ -82,6 +82,25 @@ export function limit(name, { used, left, limit_now: most, warning }) {
   return h("div", null,
     h("p.between", null, h("span", null, t(`quota.${name}`, { used, most })), h("span", null, t("quota.left", { left }))),
     meter(t(`quota.${name}`, { used, most }), used, most, tone));
+}
+
+/** The processes that share the spool; nothing where there is one alone. */
+function nodes(found) {
+  if (!found.length) return null;
+  return card(t("nodes.title"), table(t("nodes.title"), [
+    [t("nodes.node"), (node) => h("span", null, h("strong", null, node.host), h("small.quiet", null, ` ${node.pid}${node.here ? ` (${t("nodes.here")})` : ""}`)), "main"],
+    [t("nodes.state"), nodeState],
+    [t("nodes.version"), (node) => node.version],
+    [t("nodes.leases"), (node) => number(node.leases), "number"],
+    [t("nodes.connections"), (node) => number(node.connections), "number"],
+    [t("nodes.rate"), (node) => number(node.messages_per_minute), "number"],
+    [t("nodes.seen"), (node) => h("span", null, time(node.seen_at), h("small.quiet", null, ` ${relative(node.seen_at)}`))],
+  ], found));
+}
+
+function nodeState(node) {
+  if (node.gone) return badge("quiet", "quiet", t("nodes.gone"));
+  return node.differs ? badge("bad", "warn", t("nodes.differs")) : badge("good", "check", t("nodes.good"));
 }
 
 /** When its mail will have left. */
