@@ -36,13 +36,13 @@ smarthost = ["isp"]
 """
 # A message that none of the relay's code can cope with.
 POISON = """
-from relay.delivery import courier
-real = courier.address_message
+from relay.delivery import packing
+real = packing.address_message
 def faulty(config, claim, *rest):
     if claim.envelope.reverse_path == "poison@mijnbakkerij.nl":
         raise RuntimeError("a fault of ours")
     return real(config, claim, *rest)
-courier.address_message = faulty
+packing.address_message = faulty
 """
 
 
