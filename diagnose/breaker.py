@@ -17,7 +17,7 @@ from relay.config.model import Config, Smarthost
 from relay.control.account_documents import explain_pause
 from relay.control.client import RemoteDesk
 from relay.control.documents import pause_document
-from relay.delivery.blocks import BY_OPERATOR
+from relay.delivery.trouble import BY_OPERATOR
 
 if TYPE_CHECKING:
     from relay.spool.sqlite.still import StillSpool

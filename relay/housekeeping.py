@@ -21,7 +21,8 @@ from relay.intake.door import Door
 from relay.monitor import mail_log
 from relay.monitor.statistics import ROLL_UP_SECONDS, RollUp
 from relay.spool.errors import disk_cause
-from relay.spool.model import HeldFor, Outcome, RefusedDevice
+from relay.spool.ledger_entry import RefusedDevice
+from relay.spool.model import HeldFor, Outcome
 from relay.spool.protocol import Spool
 
 log = logging.getLogger(__name__)

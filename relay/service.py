@@ -20,7 +20,7 @@ from relay.clock import utc_now
 from relay.config.load import differences, load
 from relay.config.model import Config, ConfigError, Smarthost
 from relay.control.daemon import Reloaded
-from relay.control.desk import Desk
+from relay.control.page_desk import PageDesk
 from relay.control.token import publish, withdraw
 from relay.delivery.dispatcher import Dispatcher
 from relay.fleet import Fleet, Follower
@@ -37,7 +37,7 @@ from relay.monitor.systemd import Notifier, Supervision, Vitals
 from relay.monitor.watch import Surroundings, Watch
 from relay.spool.configured import open_configured, salvage_of
 from relay.spool.errors import SpoolError
-from relay.spool.model import PausedAccount
+from relay.spool.ledger_entry import PausedAccount
 from relay.spool.protocol import Spool
 from relay.spool.sharing import Topic
 
@@ -71,6 +71,7 @@ class Service:
             blocked_lanes=self._dispatcher.blocked_names,
             smarthost_size_bytes=self._smarthost_size_bytes,
             lanes_open=self._dispatcher.lanes_open,
+            taker=self._dispatcher.taker,
             waiters=self._dispatcher.waiters,
         )
         self.listeners = Listeners(self._intake)
@@ -290,7 +291,7 @@ async def _start_web(
     web = WebServer(config.web)
     web.bind()
     token = publish(config.spool.beside, web.url)
-    desk = Desk(spool, service, clock)
+    desk = PageDesk(spool, service, clock)
     changes = Changes()
     changes.follow()
     hosts = (config.web.host, *config.web.hosts)

@@ -17,7 +17,7 @@ PACKAGES = ("presets", "relay", "diagnose")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
-FOR_UNIX = frozenset({"relay.spool.sqlite.writer_process", "relay.spool.sqlite.writing"})
+FOR_UNIX = frozenset({"relay.spool.sqlite.writer_process", "relay.spool.sqlite.writer_child"})
 """Where the spool is written by a process of its own: sockets are handed over to it."""
 
 
@@ -187,13 +187,13 @@ def test_what_is_for_unix_as_a_whole_exists() -> None:
 
 
 def test_a_module_for_unix_is_used_behind_a_guard_and_can_be_imported_anywhere() -> None:
-    imported = "from relay.spool.sqlite.writing import main\n"
+    imported = "from relay.spool.sqlite.writer_child import main\n"
     assert unguarded(ast.parse(f"{imported}main(3, path)")) == [(2, "main")]
     assert unguarded(ast.parse(f"{imported}if sys.platform != 'win32':\n    main(3, path)")) == []
     within = ast.parse("def main():\n    os.fork()")
-    assert unguarded(within, "relay.spool.sqlite.writing") == []
+    assert unguarded(within, "relay.spool.sqlite.writer_child") == []
     at_once = ast.parse("import fcntl")
-    assert unguarded(at_once, "relay.spool.sqlite.writing") == [(1, "fcntl")]
+    assert unguarded(at_once, "relay.spool.sqlite.writer_child") == [(1, "fcntl")]
 
 
 PLANTED = {

@@ -15,7 +15,7 @@ from presets.names import UnknownPreset
 from relay.clock import utc_now
 from relay.config.model import Config, Smarthost
 from relay.control.account_documents import password_deadline
-from relay.delivery.blocks import BY_OPERATOR
+from relay.delivery.trouble import BY_OPERATOR
 
 ENDS_SOON = timedelta(days=14)
 

@@ -14,12 +14,12 @@ import requests
 from presets.verdict import Scope
 from relay.account.provider import CodeConsent, Consented, DeviceConsent
 from relay.account.refusal import judge_refusal
-from relay.account.transport import Unanswered, bounded
+from relay.account.transport import Unanswered, bounded, garbled, no_token
 from relay.clock import utc_now
 from relay.config.model import OAuth2
 from relay.config.secret import SecretError
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 # Asked for beside mail, so that the answer tells who consented.
 _WHO = ("openid", "https://www.googleapis.com/auth/userinfo.email")
@@ -71,12 +71,12 @@ class GoogleProvider:
         except RefreshError as error:
             said = next((each for each in error.args if isinstance(each, dict)), None)
             if said is None:
-                return _garbled(error)
+                return garbled(error)
             return asking.refuse(said, kept.consented_at if kept else None, now)
         except (Unanswered, SecretError) as error:
-            return _trouble(username, error)
+            return no_token(username, error)
         except (GoogleAuthError, *_GARBLED) as error:
-            return _garbled(error)
+            return garbled(error)
         return _refreshed(credentials, kept, now)
 
     def begin_code(
@@ -102,7 +102,7 @@ class GoogleProvider:
             )
             asking.session(flow.oauth2session)
         except (Unanswered, SecretError) as error:
-            return _trouble(username, error)
+            return no_token(username, error)
         address, state = flow.authorization_url(
             access_type="offline",
             # Without it a second consent gives no refresh token.
@@ -142,7 +142,7 @@ class _GoogleCode:
         except Unanswered as error:
             return error.trouble
         except _GARBLED as error:
-            return _garbled(error)
+            return garbled(error)
         return self._consented(now)
 
     def _consented(self, now: datetime) -> Consented | NoToken:
@@ -197,11 +197,11 @@ def _service_account(oauth2: OAuth2, username: str) -> Any:
 def _refreshed(credentials: Any, old: Grant | None, now: datetime) -> Grant | NoToken:
     """The grant in google-auth's credentials, carrying on what the old one knew."""
     if not isinstance(credentials.token, str) or credentials.expiry is None:
-        return _garbled(ValueError())
+        return garbled(ValueError())
     # It turned expires_in into a time by the machine's clock: back to a span, and on from `now`.
     left = credentials.expiry.replace(tzinfo=UTC) - utc_now()
     if not timedelta() < left < timedelta(days=100):
-        return _garbled(ValueError())
+        return garbled(ValueError())
     granted = getattr(credentials, "granted_scopes", None)
     scopes = granted.split() if isinstance(granted, str) else granted or ()
     return Grant(
@@ -230,16 +230,3 @@ def _email(id_token: str | None) -> str | None:
         return None
     email = claims.get("email")
     return email if isinstance(email, str) else None
-
-
-def _trouble(username: str, error: Unanswered | SecretError) -> NoToken:
-    if isinstance(error, Unanswered):
-        return error.trouble
-    return NoToken(Scope.ACCOUNT, "secret-unreadable", f"{username}: {error.en}")
-
-
-def _garbled(error: Exception) -> NoToken:
-    # Without its text: that may quote the answer, and so a token.
-    return NoToken(
-        Scope.SERVICE, "token-garbled", f"no answer of an issuer: {type(error).__name__}"
-    )

@@ -22,9 +22,9 @@ from relay.monitor import mail_log
 from relay.smarthost.tokens import NoToken
 from relay.spool.alone import ALONE
 from relay.spool.errors import SpoolError, VaultError
-from relay.spool.model import Grant
 from relay.spool.protocol import Vault
 from relay.spool.sharing import Shares
+from relay.spool.vault_entry import Grant
 
 log = logging.getLogger(__name__)
 

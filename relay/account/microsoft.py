@@ -14,11 +14,11 @@ import requests
 from presets.verdict import Scope
 from relay.account.provider import CodeConsent, Consented, DeviceConsent
 from relay.account.refusal import judge_refusal
-from relay.account.transport import Unanswered, bounded
+from relay.account.transport import Unanswered, bounded, garbled, no_token
 from relay.config.model import OAuth2
 from relay.config.secret import SecretError
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 # msal adds these by itself, and raises when they are given.
 _RESERVED = frozenset({"openid", "profile", "offline_access"})
@@ -61,11 +61,11 @@ class _Asking:
                 http_client=session,
             )
         except KeyError as error:
-            raise Unanswered(_garbled(error)) from None
+            raise Unanswered(garbled(error)) from None
         except ValueError as error:
             # msal says so where the page of the tenant was refused.
             if "authority configuration" not in str(error):
-                raise Unanswered(_garbled(error)) from None
+                raise Unanswered(garbled(error)) from None
             detail = f"{self.username}: {oauth2.authority} is not known"
             raise Unanswered(NoToken(Scope.ACCOUNT, "tenant-unknown", detail)) from None
 
@@ -93,7 +93,7 @@ class _Asking:
         if not isinstance(token, str) or not token:
             return self.judge(answer, old.consented_at if old else None, now)
         if not isinstance(seconds, (int, float)) or not 0 < seconds < 10**7:
-            return _garbled(ValueError(f"expires_in is {seconds!r}"))
+            return garbled(ValueError(f"expires_in is {seconds!r}"))
         refreshed = answer.get("refresh_token") or (old.refresh_token if old else None)
         return Grant(
             refresh_token=refreshed,
@@ -127,9 +127,9 @@ class MicrosoftProvider:
                 answer = application.acquire_token_for_client(asking.scopes)
             return asking.grant(answer, grant if oauth2.interactive else None, now)
         except (Unanswered, SecretError) as error:
-            return _trouble(username, error)
+            return no_token(username, error)
         except _GARBLED as error:
-            return _garbled(error)
+            return garbled(error)
 
     def begin_code(
         self, oauth2: OAuth2, username: str, redirect_uri: str, now: datetime
@@ -146,9 +146,9 @@ class MicrosoftProvider:
                 )
             return _MicrosoftCode(asking, application, flow)
         except (Unanswered, SecretError) as error:
-            return _trouble(username, error)
+            return no_token(username, error)
         except _GARBLED as error:
-            return _garbled(error)
+            return garbled(error)
 
     def begin_device(self, oauth2: OAuth2, username: str, now: datetime) -> DeviceConsent | NoToken:
         """See Provider."""
@@ -160,9 +160,9 @@ class MicrosoftProvider:
                 return asking.judge(flow, None, now)
             return _MicrosoftDevice(asking, application, flow, now)
         except (Unanswered, SecretError) as error:
-            return _trouble(username, error)
+            return no_token(username, error)
         except _GARBLED as error:
-            return _garbled(error)
+            return garbled(error)
 
     def _asking(self, oauth2: OAuth2, username: str) -> _Asking:
         return _Asking(oauth2, username, self._timeout_seconds)
@@ -184,7 +184,7 @@ class _MicrosoftCode:
         except Unanswered as error:
             return error.trouble
         except _GARBLED as error:
-            return _garbled(error)
+            return garbled(error)
 
 
 class _MicrosoftDevice:
@@ -215,7 +215,7 @@ class _MicrosoftDevice:
                 return None
             return error.trouble
         except _GARBLED as error:
-            return _garbled(error)
+            return garbled(error)
         if answer.get("error") in _PENDING and now < self.expires_at:
             return None
         if answer.get("error") in _PENDING:
@@ -248,16 +248,3 @@ def _credential(oauth2: OAuth2) -> str | dict[str, str] | None:
         detail = f"{oauth2.certificate.kind} = {oauth2.certificate.name}: damaged"
         raise Unanswered(NoToken(Scope.ACCOUNT, "certificate-unusable", detail)) from None
     return {"private_key": key[0], "public_certificate": certificate[0]}
-
-
-def _trouble(username: str, error: Unanswered | SecretError) -> NoToken:
-    if isinstance(error, Unanswered):
-        return error.trouble
-    return NoToken(Scope.ACCOUNT, "secret-unreadable", f"{username}: {error.en}")
-
-
-def _garbled(error: Exception) -> NoToken:
-    # Without its text: that may quote the answer, and so a token.
-    return NoToken(
-        Scope.SERVICE, "token-garbled", f"no answer of an issuer: {type(error).__name__}"
-    )

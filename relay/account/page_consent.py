@@ -20,7 +20,7 @@ from relay.account.flight import in_thread
 from relay.account.provider import CodeConsent, Consented, DeviceConsent, Provider, provider_of
 from relay.config.model import Issuer, OAuth2, Smarthost
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Protocol, assert_never
 
 from relay.config.model import Issuer, OAuth2
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 TIMEOUT_SECONDS = 30.0
 

@@ -24,6 +24,7 @@ import urllib3.exceptions
 
 from presets.reply import sanitise
 from presets.verdict import Scope
+from relay.config.secret import SecretError
 from relay.smarthost.masking import masked_token
 from relay.smarthost.tokens import NoToken
 
@@ -193,3 +194,18 @@ def _plain(error: Exception) -> str:
             break
         seen = following
     return sanitise(str(seen) or type(seen).__name__)[:200]
+
+
+def no_token(username: str, error: Unanswered | SecretError) -> NoToken:
+    """What keeps `username` from a token."""
+    if isinstance(error, Unanswered):
+        return error.trouble
+    return NoToken(Scope.ACCOUNT, "secret-unreadable", f"{username}: {error.en}")
+
+
+def garbled(error: Exception) -> NoToken:
+    """What came is no answer of an issuer."""
+    # Without its text: that may quote the answer, and so a token.
+    return NoToken(
+        Scope.SERVICE, "token-garbled", f"no answer of an issuer: {type(error).__name__}"
+    )

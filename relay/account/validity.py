@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from relay.config.model import Issuer, OAuth2
 from relay.config.secret import SecretError, SecretRef
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 Reason = Literal[
     "certificate", "secret", "google-testing", "microsoft-idle", "unknown", "not-applicable"

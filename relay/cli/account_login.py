@@ -106,7 +106,7 @@ def obtain(session: Session, whose: Whose, way: Way) -> Consented | NoToken:
     """The grant; an app without a user needs no consent and fetches a token at once."""
     from relay.account.provider import Consented, provider_of
     from relay.clock import utc_now
-    from relay.spool.model import Grant
+    from relay.spool.vault_entry import Grant
 
     oauth2, username = whose
     if not oauth2.interactive:

@@ -7,7 +7,7 @@ from typing import Any
 
 from relay.cli.output import cell, local_time, print_table, reply_text
 from relay.cli.session import Session
-from relay.delivery.blocks import BY_OPERATOR
+from relay.delivery.trouble import BY_OPERATOR
 
 
 def print_accounts(session: Session, accounts: Sequence[dict[str, Any]]) -> None:

@@ -27,7 +27,7 @@ from relay.spool.errors import SpoolError
 
 if TYPE_CHECKING:
     from relay.config.model import Config
-    from relay.spool.model import Grant
+    from relay.spool.vault_entry import Grant
 
 Account = tuple[str | None, ...]
 """What a consent was given for."""

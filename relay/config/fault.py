@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from relay.reason import ReasonedError
+
 Language = Literal["nl", "en"]
 
 
@@ -29,13 +31,8 @@ class Fault:
         return ": ".join(part for part in (place, self.key, message) if part)
 
 
-class BadValueError(ValueError):
+class BadValueError(ReasonedError, ValueError):
     """A value that cannot stand where it stands: why, in Dutch and English."""
-
-    def __init__(self, nl: str, en: str) -> None:
-        super().__init__(en)
-        self.nl = nl
-        self.en = en
 
 
 def why_unreadable(error: OSError) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from relay.config.credentials import readable
 from relay.config.fault import why_unreadable
+from relay.reason import ReasonedError
 
 SecretKind = Literal["file", "env", "credential", "keyring"]
 
@@ -21,17 +22,8 @@ CONTAINER_SECRETS = Path("/run/secrets")
 MAX_SECRET_BYTES = 65536
 
 
-class SecretError(Exception):
+class SecretError(ReasonedError):
     """A secret cannot be used; says in Dutch (`nl`) and English (`en`) why, and what to do."""
-
-    def __init__(self, nl: str, en: str) -> None:
-        super().__init__(en)
-        self.nl = nl
-        self.en = en
-
-    def text(self, language: str) -> str:
-        """The reason in `language`, English for anything but `nl`."""
-        return self.nl if language == "nl" else self.en
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from relay.control.documents import (
     reply_document,
     time_text,
 )
-from relay.delivery.blocks import BY_OPERATOR
-from relay.spool.model import Grant, PausedAccount
+from relay.delivery.trouble import BY_OPERATOR
+from relay.spool.ledger_entry import PausedAccount
+from relay.spool.vault_entry import Grant
 
 if TYPE_CHECKING:
     from relay.account.login_test import LoginTest

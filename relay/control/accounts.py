@@ -12,12 +12,12 @@ from relay.control.account_documents import At, consent_document, explain_pause,
 from relay.control.documents import Document, document
 from relay.control.errors import Declined
 from relay.control.usage import usage_documents
+from relay.delivery.pauses import by_login
 from relay.spool.errors import SpoolError, VaultError
-from relay.spool.model import BlockedBy, Grant, PausedAccount
+from relay.spool.ledger_entry import BlockedBy, PausedAccount
 from relay.spool.protocol import Spool
-
-AccountKey = tuple[str, str]
-"""(host, username)."""
+from relay.spool.sharing import AccountKey
+from relay.spool.vault_entry import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Accounts:
         usage = await usage_documents(self.config, self.spool.ledger, self.now, totals)
         used = {(each["host"], each["username"]): each for each in usage}
         entries = []
-        for account, smarthosts in self._by_account().items():
+        for account, smarthosts in by_login(self.config.smarthosts).items():
             entry = await self._entry(smarthosts, paused.get(account), language)
             entries.append({**entry, "usage": used.get(account)})
         return document("account list", accounts=entries)
@@ -54,7 +54,7 @@ class Accounts:
         """The ledger pauses the account no more, nor its lanes; False if it did not before."""
         ended = await self.spool.ledger.resume(*account)
         lanes = await self.spool.ledger.lanes()
-        for smarthost in self._by_account().get(account, []):
+        for smarthost in by_login(self.config.smarthosts).get(account, []):
             lane = lanes.get(smarthost.name)
             if lane and lane.block and lane.block.by is BlockedBy.ACCOUNT:
                 await self.spool.ledger.unblock(smarthost.name)
@@ -66,7 +66,7 @@ class Accounts:
         Raises Declined: there is none.
         """
         chosen = []
-        for account, smarthosts in self._by_account().items():
+        for account, smarthosts in by_login(self.config.smarthosts).items():
             named = [each for each in smarthosts if each.name == name]
             if named or name == account[1]:
                 chosen.append((named or smarthosts)[0])
@@ -125,10 +125,3 @@ class Accounts:
         if error is not None:
             found["consent"] = "unknown"
         return {**found, "vault_error": error}
-
-    def _by_account(self) -> dict[AccountKey, list[Smarthost]]:
-        accounts: dict[AccountKey, list[Smarthost]] = {}
-        for smarthost in self.config.smarthosts:
-            if smarthost.account is not None:
-                accounts.setdefault(smarthost.account, []).append(smarthost)
-        return accounts

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from relay.control.documents import Document
-from relay.delivery.blocks import BY_OPERATOR
+from relay.delivery.trouble import BY_OPERATOR
 
 ENDS_SOON = timedelta(days=14)
 """How long before a login stops working people hear of it."""

@@ -14,8 +14,9 @@ from relay.control.devices import one_address
 from relay.control.documents import Document, document
 from relay.control.errors import Declined
 from relay.control.grants import grant_document
+from relay.reason import ReasonedError
 from relay.spool.ids import id_number
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 TIMEOUT_SECONDS = 10
 _ACTION_TIMEOUT_SECONDS = 300  # deleting a hundred thousand messages takes its time
@@ -30,18 +31,12 @@ class Silent(Exception):
     """Something listens, but gives no answer, or none that makes sense."""
 
 
-class ApiError(Exception):
+class ApiError(ReasonedError):
     """The relay refused or failed; `nl` and `en` say why."""
 
     def __init__(self, status: int, nl: str, en: str) -> None:
-        super().__init__(en)
+        super().__init__(nl, en)
         self.status = status
-        self.nl = nl
-        self.en = en
-
-    def text(self, language: str) -> str:
-        """The reason in `language`, English for anything but `nl`."""
-        return self.nl if language == "nl" else self.en
 
 
 class RemoteDesk:

@@ -15,7 +15,7 @@ from relay.control.documents import Document, document, time_text
 from relay.control.errors import Declined
 from relay.smarthost.tokens import NoToken
 from relay.spool.errors import SpoolError, VaultError
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 LONGEST_REDIRECT = 16_384
 

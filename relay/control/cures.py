@@ -15,7 +15,9 @@ from relay.delivery.route import PolicyPlace, find_path, policy_and_place
 from relay.delivery.sender_rule import Leaving, SenderSettings, leave
 from relay.message.policy import is_allowed, matches
 from relay.spool.ids import id_text
-from relay.spool.model import AttemptView, HeldFor, MessageView, Outcome, RecipientView, SenderRule
+from relay.spool.ledger_entry import SenderRule
+from relay.spool.model import HeldFor, Outcome
+from relay.spool.view import AttemptView, MessageView, RecipientView
 
 Remedy = Literal["adopt", "release", "address"]
 """adopt: a rule cures it; release: it leaves otherwise by now; address: none is known to send as."""

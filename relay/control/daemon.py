@@ -9,7 +9,7 @@ from random import random
 from typing import TYPE_CHECKING, Protocol
 
 from relay.clock import utc_now
-from relay.spool.model import BlockedBy
+from relay.spool.ledger_entry import BlockedBy
 
 if TYPE_CHECKING:
     from relay.account.login_test import LoginTest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relay.delivery.dispatcher import Dispatcher
     from relay.monitor.alarm_paths import Told
     from relay.monitor.counts import Counts
-    from relay.spool.model import PausedAccount
+    from relay.spool.ledger_entry import PausedAccount
     from relay.spool.protocol import Spool
 
 

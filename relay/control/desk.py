@@ -6,10 +6,8 @@ Each method returns a document of schema relay/1.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from relay.config.model import Config, DeliveryMode
@@ -17,26 +15,21 @@ from relay.control import documents, health
 from relay.control.account_documents import tested_document, untested_document
 from relay.control.accounts import Accounts
 from relay.control.daemon import Daemon
-from relay.control.device_report import DeviceReport
 from relay.control.devices import Devices, one_address
 from relay.control.documents import Document, document
 from relay.control.errors import Declined
-from relay.control.inbox import Inbox
-from relay.control.messages import Messages, Sought
+from relay.control.messages import Messages
 from relay.control.messages import state as message_state
 from relay.control.queue_actions import Action, QueueActions
 from relay.control.sender_rules import SenderRules, Wish
-from relay.control.today import Parts, Today
 from relay.control.why import Circumstances, Question, why
-from relay.monitor.statistics import LOOK_BACK
-from relay.spool.errors import SpoolError
 from relay.spool.ids import id_number, id_text
-from relay.spool.model import Grant, HeldFor, PausedAccount
+from relay.spool.ledger_entry import PausedAccount
+from relay.spool.model import HeldFor
 from relay.spool.protocol import Spool
+from relay.spool.vault_entry import Grant
 
 if TYPE_CHECKING:
-    from relay.control.consents import Consents
-    from relay.control.diagnosis import Diagnoses, Inquiry
     from relay.control.test_message import Wanted
 
 MOST_LISTED = 10_000
@@ -49,8 +42,6 @@ class Desk:
         self._spool = spool
         self._daemon = daemon
         self._clock = clock
-        self._checking = asyncio.Lock()
-        self._reading = asyncio.Lock()
 
     def config(self) -> Config:
         """The configuration in force."""
@@ -224,25 +215,6 @@ class Desk:
         host, username = smarthost.account
         return document("account grant", host=host, username=username, resumed=resumed)
 
-    @cached_property
-    def consents(self) -> Consents:
-        """The consents that were started from the page."""
-        # Loaded here: most commands have no page.
-        from relay.control.consents import Consents
-
-        return Consents(self._accounts, self.account_grant, self._clock)
-
-    @cached_property
-    def diagnoses(self) -> Diagnoses:
-        """The examinations that were started from the page."""
-        from relay.control.diagnosis import Diagnoses
-
-        return Diagnoses(self._clock)
-
-    async def diagnose(self, inquiry: Inquiry) -> Document:
-        """Examine something with `diagnose`; at most two at once."""
-        return await self.diagnoses.run(inquiry, self.config())
-
     async def test_message(self, wanted: Wanted) -> Document:
         """Accept a test message of our own; it goes the way of all others."""
         from relay.control.test_message import spool_test_message
@@ -253,26 +225,6 @@ class Desk:
         )
         self._daemon.mail_due()
         return {**document("test message", id=id_, to=wanted.to.strip()), "from": sender}
-
-    async def settings(self) -> Document:
-        """The configuration in force, each value with its origin."""
-        from relay.control.settings import settings_document
-
-        return await asyncio.to_thread(settings_document, self.config())
-
-    async def settings_check(self, text: str) -> Document:
-        """What would become of a text as the configuration. Nothing is written."""
-        from relay.control.settings import checked_document
-
-        async with self._checking:  # one at a time: it computes
-            return await asyncio.to_thread(checked_document, text, self.config())
-
-    def stop(self) -> None:
-        """The relay stops: no consent and no examination is awaited any more."""
-        if "consents" in self.__dict__:
-            self.consents.under_way.stop()
-        if "diagnoses" in self.__dict__:
-            self.diagnoses.stop()
 
     async def why(self, address: str, sender: str, recipient: str | None = None) -> Document:
         """What would become of one mail."""
@@ -303,33 +255,6 @@ class Desk:
             "learning_until": documents.time_text(until),
         }
 
-    def inbox(self) -> Inbox:
-        """The messages themselves, as a reader sees them."""
-        return Inbox(self._spool, self.config(), self._reading)
-
-    async def today(self) -> Document:
-        """How the relay fares, the counts of today, the accounts, the last 24 hours and 30 days."""
-        now = self._clock()
-        told = Today(self.config(), now)
-        status = await self.status()
-        if "queued" not in status:
-            return told.failing(status)
-        try:
-            statistics = await self._spool.queue.statistics(now - LOOK_BACK)
-            devices = await self._device_report().listed(statistics)
-            accounts = await self._accounts().listed("en")
-        except SpoolError as error:
-            return told.failing(await self.status(), error)
-        return told.told(Parts(status, accounts, devices, statistics))
-
-    async def messages(self, sought: Sought) -> Document:
-        """The newest messages that fit, finished ones too."""
-        return await self._messages().found(sought)
-
-    async def devices(self) -> Document:
-        """What each device sent, who fell silent, and who was refused."""
-        return await self._device_report().listed()
-
     async def alarm_test(self) -> Document:
         """Tell on each path of `[[alarm]]` that this is a test; `ways` says what came of each."""
         told = await self._daemon.alarm_test()
@@ -345,28 +270,6 @@ class Desk:
                 for each in told
             ],
         )
-
-    def not_ready(self) -> list[str]:
-        """Which of spool, listener and delivery keep the relay from taking and sending mail."""
-        free, reserve = self._spool.free_bytes(), self.config().spool.reserve_bytes
-        full = free is not None and free < reserve
-        spool = ["spool"] if full or self._spool.trouble is not None else []
-        return [*spool, *self._daemon.stopped_parts()]
-
-    async def metrics(self) -> tuple[str, bytes]:
-        """What Prometheus asks for: its content type, and the text."""
-        # Loaded here: most relays are never asked.
-        from relay.monitor.metrics import CONTENT_TYPE, Live, exposition
-
-        found = self._daemon.live()
-        connections = found.get("connections")
-        live = Live(
-            version=str(found.get("version", "")),
-            connections=connections if isinstance(connections, int) else 0,
-            counts=self._daemon.counts(),
-            alarms=self._daemon.standing_alarms(),
-        )
-        return CONTENT_TYPE, await exposition(self._spool, self.config(), live, self._clock())
 
     async def reload(self) -> Document:
         """Read the configuration again."""
@@ -396,9 +299,6 @@ class Desk:
 
     def _devices(self) -> Devices:
         return Devices(self._spool.ledger, self.config(), self._clock())
-
-    def _device_report(self) -> DeviceReport:
-        return DeviceReport(self._spool, self.config(), self._clock())
 
     def _messages(self) -> Messages:
         return Messages(self._spool, self.config())

@@ -12,8 +12,9 @@ from relay.control.devices import Devices
 from relay.control.documents import Document, document, time_text
 from relay.intake.replies import reply
 from relay.monitor.statistics import LOOK_BACK, Silence, by_day, silence, total
-from relay.spool.model import AdoptedDevice, ClientSeen, HourCount, Statistics
+from relay.spool.ledger_entry import AdoptedDevice
 from relay.spool.protocol import Spool
+from relay.spool.statistics import ClientSeen, HourCount, Statistics
 
 DAY = timedelta(days=1)
 

@@ -13,7 +13,7 @@ from relay.config.model import Client, Config
 from relay.control import documents
 from relay.control.documents import Document, document
 from relay.control.errors import Declined
-from relay.spool.model import AdoptedDevice
+from relay.spool.ledger_entry import AdoptedDevice
 from relay.spool.protocol import Ledger
 
 

@@ -13,17 +13,9 @@ from presets.reply import Reply
 from presets.verdict import Scope
 from relay.config.model import Client, Config
 from relay.spool.ids import id_text
-from relay.spool.model import (
-    AdoptedDevice,
-    AttemptView,
-    Block,
-    Failure,
-    History,
-    MessageView,
-    PausedAccount,
-    RecipientView,
-    RefusedDevice,
-)
+from relay.spool.ledger_entry import AdoptedDevice, Block, PausedAccount, RefusedDevice
+from relay.spool.statistics import Failure, History
+from relay.spool.view import AttemptView, MessageView, RecipientView
 
 Document = dict[str, Any]
 

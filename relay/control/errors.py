@@ -7,18 +7,11 @@ CannotListen  an address of our own cannot be listened on
 
 import errno
 
+from relay.reason import ReasonedError
 
-class Declined(Exception):
+
+class Declined(ReasonedError):
     """Nothing was done, and why: `nl` and `en` say what to ask instead."""
-
-    def __init__(self, nl: str, en: str) -> None:
-        super().__init__(en)
-        self.nl = nl
-        self.en = en
-
-    def text(self, language: str) -> str:
-        """The reason in `language`, English for anything but `nl`."""
-        return self.nl if language == "nl" else self.en
 
 
 class Forbidden(Declined):

@@ -11,7 +11,7 @@ from typing import Any
 
 from relay.control.documents import Document, time_text
 from relay.control.errors import Declined
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 
 def grant_document(grant: Grant) -> Document:

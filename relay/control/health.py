@@ -17,10 +17,11 @@ from relay.control.nodes import node_documents, node_problems
 from relay.control.usage import quota_warnings, usage_documents
 from relay.delivery.sightings import Seen, read_seen
 from relay.spool.errors import SpoolError, disk_cause
-from relay.spool.model import BlockedBy, History, Lane, PausedAccount, Totals
+from relay.spool.ledger_entry import BlockedBy, Lane, PausedAccount
 from relay.spool.protocol import Spool
 from relay.spool.sqlite.aside import damaged_files
 from relay.spool.sqlite.opening import LOG_KEPT_BYTES, log_bytes
+from relay.spool.statistics import History, Totals
 
 OLDEST_WAIT = timedelta(hours=1)
 """How long the oldest message may wait before it is a problem."""

@@ -26,8 +26,8 @@ from relay.message.reading import (
     read_message,
 )
 from relay.spool.ids import id_number, id_text
-from relay.spool.model import MessageView
 from relay.spool.protocol import Spool
+from relay.spool.view import MessageView
 
 MOST_LISTED = 100
 _MOST_RECIPIENTS = 5

@@ -13,8 +13,11 @@ from relay.delivery.route import find_path, policy_and_place
 from relay.delivery.sender_rule import SenderSettings, leave
 from relay.spool.errors import BodyDamaged
 from relay.spool.ids import id_number, id_text
-from relay.spool.model import FoundMessage, MessageView, Search, SenderRule, State
+from relay.spool.ledger_entry import SenderRule
+from relay.spool.model import State
 from relay.spool.protocol import Spool
+from relay.spool.search import FoundMessage, Search
+from relay.spool.view import MessageView
 
 MOST_FOUND = 200
 _LONGEST_TEXT = 200

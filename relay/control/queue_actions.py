@@ -13,8 +13,9 @@ from relay.control.documents import Document, document
 from relay.control.errors import Declined
 from relay.delivery.route import choose_lane, find_path
 from relay.spool.ids import id_number, id_text
-from relay.spool.model import Acted, HeldFor, MessageView, State
+from relay.spool.model import HeldFor, State
 from relay.spool.protocol import Spool
+from relay.spool.view import Acted, MessageView
 
 T = TypeVar("T")
 

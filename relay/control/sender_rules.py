@@ -14,8 +14,10 @@ from relay.control.errors import Declined
 from relay.control.queue_actions import QueueActions
 from relay.delivery.outgoing import load
 from relay.spool.ids import id_number, id_text
-from relay.spool.model import HeldFor, MessageView, SenderRule
+from relay.spool.ledger_entry import SenderRule
+from relay.spool.model import HeldFor
 from relay.spool.protocol import Spool
+from relay.spool.view import MessageView
 
 
 @dataclass(frozen=True, slots=True)

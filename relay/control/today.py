@@ -20,7 +20,7 @@ from relay.control.causes import (
 from relay.control.documents import Document, document, time_text
 from relay.monitor.statistics import Sum, by_day, total
 from relay.spool.errors import SpoolError
-from relay.spool.model import Statistics
+from relay.spool.statistics import Statistics
 
 HOURS = 24
 DAYS = 30

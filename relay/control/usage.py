@@ -10,7 +10,8 @@ from math import ceil
 
 from relay.config.model import Config, Smarthost
 from relay.control.documents import Document, time_text
-from relay.delivery.budget import USED_UP, WARNING_SHARE, Key, by_account
+from relay.delivery.account import WARNING_SHARE
+from relay.delivery.budget import USED_UP, by_account
 from relay.delivery.forecast import Outlook, empty_at
 from relay.delivery.learned import (
     Kind,
@@ -22,8 +23,10 @@ from relay.delivery.learned import (
     parse,
 )
 from relay.delivery.window import DAY, Amount, DayWindow
-from relay.spool.model import BlockedBy, Lane, Totals, UsedMinute
+from relay.spool.ledger_entry import BlockedBy, Lane, UsedMinute
 from relay.spool.protocol import Ledger
+from relay.spool.sharing import AccountKey
+from relay.spool.statistics import Totals
 
 _MEASURED = timedelta(hours=1)
 
@@ -32,7 +35,7 @@ _MEASURED = timedelta(hours=1)
 class _State:
     """What the ledger knows of one account."""
 
-    key: Key
+    key: AccountKey
     smarthosts: Sequence[Smarthost]
     learned: Learned
     minutes: Sequence[UsedMinute]
@@ -56,7 +59,7 @@ async def usage_documents(
     """
     learned = {(each.host, each.username): parse(each.learned) for each in await ledger.paces()}
     lanes = await ledger.lanes() if totals is not None else {}
-    minutes: dict[Key, list[UsedMinute]] = {}
+    minutes: dict[AccountKey, list[UsedMinute]] = {}
     for each in await ledger.usage(now - DAY - timedelta(minutes=1)):
         minutes.setdefault((each.host, each.username), []).append(each)
     found = []

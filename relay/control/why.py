@@ -15,7 +15,7 @@ from relay.delivery.sender_rule import SenderSettings, leave
 from relay.intake.path import MailCommand, RcptCommand, Refusal, parse_mail, parse_rcpt
 from relay.intake.replies import reply
 from relay.message.policy import is_allowed
-from relay.spool.model import SenderRule
+from relay.spool.ledger_entry import SenderRule
 
 
 @dataclass(frozen=True, slots=True)

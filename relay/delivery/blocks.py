@@ -8,39 +8,20 @@ ends only by hand.
 """
 
 import asyncio
-import hashlib
-import hmac
-import secrets
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from presets.reply import Reply
 from relay.account.refusal import service_principal_steps
 from relay.config.model import Config, Smarthost
-from relay.config.secret import SecretError
+from relay.delivery.pauses import Pauses
 from relay.delivery.schedule import account_delay, smarthost_delay
+from relay.delivery.trouble import ALARMING_FAILURES, BY_OPERATOR, Trouble
 from relay.monitor import mail_log
-from relay.spool.model import Block, BlockedBy, PausedAccount
+from relay.spool.ledger_entry import Block, BlockedBy, PausedAccount
 from relay.spool.protocol import Ledger
-
-_MARK_KEY = "secret_mark_key"
-BY_OPERATOR = "paused-by-operator"
-"""The cause of a pause that somebody asked for."""
-ALARMING_FAILURES = 4  # in a row: after about eight minutes somebody should know
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A failure of a smarthost, in plain words for the log; `alarm` when it will not pass by itself."""
-
-    by: BlockedBy
-    cause: str
-    reply: Reply | None
-    detail: str
-    alarm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +44,14 @@ class Blocks:
     ) -> None:
         self.config = config
         self._ledger = ledger
+        self.pauses = Pauses(ledger, clock)
         self._clock = clock
         self._chance = chance
         self._blocks: dict[str, Block] = {}
         self._blocked_at: dict[str, datetime] = {}
-        self._paused: dict[tuple[str, str], PausedAccount] = {}
-        self._unmarked: set[tuple[str, str]] = set()  # paused, and the secret is still being read
-        self._unwritten: set[tuple[str, str]] = set()  # paused, and the ledger does not know it yet
-        self._own_marks: dict[tuple[str, str], tuple[datetime, str | None]] = {}
         self._writing: Counter[str] = Counter()  # lanes whose change the ledger does not know yet
         self._written: set[str] = set()  # lanes that were changed here since a reading began
         self._turns: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._mark_key = b""
         self.sizes: dict[str, int] = {}
 
     async def restore(self) -> None:
@@ -84,31 +61,25 @@ class Blocks:
                 self._blocks[name] = lane.block
             if lane.size_bytes is not None:
                 self.sizes[name] = lane.size_bytes
-        await self.reread_accounts()
-        key = await self._ledger.setting(_MARK_KEY)
-        if key is None:
-            key = secrets.token_hex(16)
-            await self._ledger.remember(_MARK_KEY, key)
-        self._mark_key = bytes.fromhex(key)
+        await self.pauses.restore()
 
     async def reread_accounts(self) -> None:
         """The pauses as the ledger has them, after a command may have ended one."""
-        known = {(each.host, each.username): each for each in await self._ledger.paused()}
-        new = {key: self._paused[key] for key in self._unwritten if key in self._paused}
-        self._paused = known | new
+        await self.pauses.reread()
 
     async def reread(self) -> Reread:
         """Take up what other nodes have put into the ledger. May raise SpoolError."""
         self._written = set(self._writing)
         lanes = await self._ledger.lanes()
-        paused = dict(self._paused)
+        paused = self.pauses.all()
         await self.reread_accounts()
-        await self._mark_new(paused)
+        await self.pauses.mark_new(paused, self.config.smarthosts)
         blocks = {name: lane.block for name, lane in lanes.items() if lane.block is not None}
         mine = {name for name in self._written if name in self._blocks or name in blocks}
         fresh = {name: block for name, block in blocks.items() if name not in mine}
         fresh |= {name: self._blocks[name] for name in mine if name in self._blocks}
-        changed = fresh != self._blocks or paused != self._paused
+        still_paused = self.pauses.all()
+        changed = fresh != self._blocks or paused != still_paused
         for name, block in fresh.items():
             if block != self._blocks.get(name):
                 self._blocked_at[name] = self._clock()
@@ -116,29 +87,7 @@ class Blocks:
         self.sizes |= {
             name: lane.size_bytes for name, lane in lanes.items() if lane.size_bytes is not None
         }
-        return Reread(changed, tuple(paused.keys() - self._paused.keys()))
-
-    async def _mark_new(self, before: Mapping[tuple[str, str], PausedAccount]) -> None:
-        """Of a pause that another node began: what the account logs in with here, at that moment.
-
-        The mark in the ledger is of the other's secret. Where the files differ, each node would
-        take the pause of the other for one of an older secret, and try its own for ever.
-        """
-        by_account = {each.account: each for each in self.config.smarthosts if each.account}
-        new = {
-            key: (account, by_account[key])
-            for key, account in self._paused.items()
-            if key in by_account and key not in self._unwritten and key not in self._unmarked
-            if key not in before or before[key].at != account.at
-        }
-        self._unmarked |= new.keys()
-        for key, (account, smarthost) in new.items():
-            try:
-                mark = await asyncio.to_thread(self._mark, smarthost)
-            finally:
-                self._unmarked.discard(key)
-            if self._paused.get(key) is account:
-                self._own_marks[key] = account.at, mark
+        return Reread(changed, tuple(paused.keys() - still_paused.keys()))
 
     def turn(self, smarthost: Smarthost) -> asyncio.Lock:
         """Held while connecting: one after the other, so that a wrong password is tried once."""
@@ -146,15 +95,7 @@ class Blocks:
 
     def paused(self, smarthost: Smarthost) -> PausedAccount | None:
         """The pause of its account; None also when its time is over and a try is due."""
-        account = self._paused.get(smarthost.account) if smarthost.account else None
-        if account is None or account.until is None:
-            return account
-        now = self._clock()
-        if now < account.at:
-            # The clock was set back: its time begins anew, as too early a try may lock the account.
-            account = replace(account, at=now, until=now + (account.until - account.at))
-            self._paused[account.host, account.username] = account
-        return account if account.until is None or now < account.until else None
+        return self.pauses.standing(smarthost)
 
     def blocked(self, smarthost: Smarthost) -> Block | None:
         """What stands in the way now; None also when its time is over and a try is due."""
@@ -250,7 +191,7 @@ class Blocks:
         if self.paused(smarthost) is not None and not forced:
             return
         host, username = smarthost.account
-        old = self._paused.get((host, username))
+        old = self.pauses.of(smarthost)
         if old is not None and old.cause == BY_OPERATOR:
             return
         refusals = (old.refusals if old else 0) + 1
@@ -270,7 +211,7 @@ class Blocks:
     async def pause(self, smarthost: Smarthost) -> None:
         """Pause its account until somebody resumes it; what is under way goes on."""
         assert smarthost.account is not None
-        old = self._paused.get(smarthost.account)
+        old = self.pauses.of(smarthost)
         refusals, reply = (old.refusals, old.reply) if old else (0, None)
         now = self._clock()
         account = PausedAccount(*smarthost.account, now, None, refusals, BY_OPERATOR, reply, None)
@@ -278,23 +219,11 @@ class Blocks:
 
     async def _pause(self, smarthost: Smarthost, account: PausedAccount) -> None:
         """Raises SpoolError; the pause holds in this process all the same."""
-        key = account.host, account.username
-        # At once: others that are refused meanwhile must see it.
-        self._paused[key] = account
-        self._unmarked.add(key)
-        self._unwritten.add(key)
-        try:
-            mark = await asyncio.to_thread(self._mark, smarthost)
-        finally:
-            self._unmarked.discard(key)
-        if self._paused.get(key) is not account:
+        begun = await self.pauses.begin(account, self._sharing(smarthost))
+        if begun is None:
             return  # resumed meanwhile
-        account = replace(account, secret_mark=mark)
-        self._paused[key] = account
-        await self._ledger.pause(account)
-        self._unwritten.discard(key)
         for each in self._sharing(smarthost):
-            await self._set(each.name, _account_block(account))
+            await self._set(each.name, _account_block(begun))
         mail_log.paused(
             smarthost.name,
             by="account",
@@ -309,7 +238,7 @@ class Blocks:
 
         What has failed since then stands.
         """
-        account = self._paused.get(smarthost.account) if smarthost.account else None
+        account = self.pauses.of(smarthost)
         if account is not None and account.cause == BY_OPERATOR:
             return False
         if account is not None and account.at <= began:
@@ -332,8 +261,7 @@ class Blocks:
     async def resume(self, smarthost: Smarthost) -> None:
         """End the pause of its account, for each lane that uses it, and its own waiting time."""
         if smarthost.account is not None:
-            self._paused.pop(smarthost.account, None)
-            await self._ledger.resume(*smarthost.account)
+            await self.pauses.end(smarthost.account)
         for each in self._sharing(smarthost):
             block = self._blocks.get(each.name)
             if block is not None and (each == smarthost or block.by is BlockedBy.ACCOUNT):
@@ -359,24 +287,13 @@ class Blocks:
         """End the pause of accounts whose secret is another now. True if there was one."""
         changed = False
         for smarthost in self.config.smarthosts:
-            account = self._paused.get(smarthost.account) if smarthost.account else None
+            account = self.pauses.of(smarthost)
             if account is None or account.cause == BY_OPERATOR:
                 continue
-            if smarthost.account in self._unmarked:
-                continue  # no mark yet is not another mark
-            # A key ring may ask another process.
-            mark = await asyncio.to_thread(self._mark, smarthost)
-            if self._paused.get((account.host, account.username)) is not account:
-                continue  # paused anew, or resumed, meanwhile
-            if mark is not None and mark != self._mark_of(account):
+            if await self.pauses.has_another_secret(account, self._sharing(smarthost)):
                 await self.resume(smarthost)
                 changed = True
         return changed
-
-    def _mark_of(self, account: PausedAccount) -> str | None:
-        """What it logged in with when it was paused; here, where another node paused it."""
-        at, mark = self._own_marks.get((account.host, account.username), (None, None))
-        return mark if at == account.at else account.secret_mark
 
     def _waits_for_quota(self, name: str) -> bool:
         block = self._blocks.get(name)
@@ -420,28 +337,6 @@ class Blocks:
             return ()
         language = self.config.language
         return service_principal_steps(smarthost.oauth2, smarthost.username, language)
-
-    def _mark(self, smarthost: Smarthost) -> str | None:
-        """A keyed digest of what its account logs in with, to notice a change; None if any of it
-        cannot be read. All entries of the account count: each may have a secret of its own."""
-        try:
-            found = {_proof(each) for each in self._sharing(smarthost)}
-        except SecretError:
-            return None
-        if not any(found):
-            return None
-        return hmac.new(self._mark_key, repr(sorted(found)).encode(), hashlib.sha256).hexdigest()
-
-
-def _proof(smarthost: Smarthost) -> tuple[str, ...]:
-    """What it logs in with; empty where nothing of it is configured. Raises SecretError."""
-    oauth2 = smarthost.oauth2
-    if oauth2 is None:
-        return (smarthost.password.read(),) if smarthost.password is not None else ()
-    references = (oauth2.client_secret, oauth2.certificate)
-    secrets_ = [each.read() for each in references if each is not None]
-    names = (oauth2.client_id, oauth2.tenant, oauth2.subject)
-    return (oauth2.flow, *(each or "" for each in names), *secrets_)
 
 
 def _account_block(account: PausedAccount) -> Block:

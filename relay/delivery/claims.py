@@ -96,18 +96,13 @@ class Claims:
         """What was claimed ahead is for another worker, or for later."""
         claim = await self._ahead_if_any()
         if claim is not None:
-            await self.put_back(claim)
+            await self._lane.put_back(claim)
 
     async def _ahead_if_any(self) -> Claim | None:
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
         return await self._claimed(ahead)
-
-    async def put_back(self, claim: Claim) -> None:
-        """Nothing was begun with it: it is there for others."""
-        await self._lane.tools.courier.recorder.put_back(claim)
-        self._lane.mail_came()
 
     def may_leave(self) -> bool:
         """Nothing is in the way of a message, and no limit makes it wait."""
@@ -132,6 +127,16 @@ class Claims:
             if claim is None:
                 allowance.close()
         return None if claim is None else Errand(claim, allowance)
+
+    async def given(self, claim: Claim) -> Errand | None:
+        """What was claimed for this worker as it was accepted, if it may still leave."""
+        allowance = Allowance.open(self._lane.account) if self.may_leave() else None
+        if allowance is None or not await self._agreed(allowance):
+            if allowance is not None:
+                allowance.close()
+            await self._lane.put_back(claim)
+            return None
+        return Errand(claim, allowance)
 
     async def _agreed(self, allowance: Allowance) -> bool:
         try:
@@ -160,7 +165,7 @@ class Claims:
             claims = await asyncio.shield(claiming.claims)
         except asyncio.CancelledError:
             for claim in await claiming.claims:
-                await self.put_back(claim)
+                await self._lane.put_back(claim)
             raise
         except SpoolError as error:
             await self._refused(error)

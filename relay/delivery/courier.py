@@ -31,7 +31,8 @@ from relay.smarthost.ahead import Following
 from relay.smarthost.connect import STANDARD_TIMEOUTS, ConnectFailure, Connection, Timeouts
 from relay.smarthost.transaction import transact
 from relay.spool.errors import SpoolError
-from relay.spool.model import Claim, Outcome, QueuedRecipient, SenderRule, Settlement
+from relay.spool.ledger_entry import SenderRule
+from relay.spool.model import Claim, Outcome, QueuedRecipient, Settlement
 from relay.spool.protocol import Spool
 
 log = logging.getLogger(__name__)

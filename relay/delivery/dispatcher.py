@@ -9,7 +9,7 @@ from presets.verdict import Scope
 from relay.account.keeper import TokenKeeper
 from relay.account.login_test import LoginTest, try_login
 from relay.config.model import Config, Smarthost
-from relay.delivery.blocks import Blocks, Trouble
+from relay.delivery.blocks import Blocks
 from relay.delivery.budget import Budget
 from relay.delivery.courier import Courier
 from relay.delivery.crew import Crew
@@ -17,7 +17,9 @@ from relay.delivery.direct import Waiters
 from relay.delivery.moving import Mover, Standing
 from relay.delivery.recording import Recorder
 from relay.delivery.sightings import Sightings
+from relay.delivery.taker import Taker
 from relay.delivery.tools import Tools
+from relay.delivery.trouble import Trouble
 from relay.smarthost.connect import (
     STANDARD_TIMEOUTS,
     ConnectFailure,
@@ -26,7 +28,8 @@ from relay.smarthost.connect import (
     connect,
 )
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import BlockedBy, PausedAccount
+from relay.spool.ledger_entry import BlockedBy, PausedAccount
+from relay.spool.model import Placement
 from relay.spool.protocol import Spool
 from relay.spool.sharing import Topic
 
@@ -235,6 +238,14 @@ class Dispatcher:
         async with self.blocks.turn(smarthost):
             await self.blocks.refused(smarthost, trouble)
         await self._fail_over()
+
+    def taker(self, placements: Collection[Placement]) -> Taker | None:
+        """An idle worker for a message that is about to be accepted, if one can have all of it."""
+        lanes = {place.lane for place in placements}
+        crew = self._crews.get(lanes.pop()) if len(lanes) == 1 else None
+        if crew is None or any(place.held_for is not None for place in placements):
+            return None
+        return crew.lane.taker()
 
     def blocked_names(self) -> frozenset[str]:
         """The smarthosts that new mail should avoid."""

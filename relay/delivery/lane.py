@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from relay.config.model import Smarthost
-from relay.delivery.budget import Account
+from relay.delivery.account import Account
+from relay.delivery.taker import Rest, Taker
 from relay.delivery.tools import Tools
+from relay.spool.model import Claim
 
 LONGEST_SLEEP_SECONDS = 30.0
 _SOON_SECONDS = 0.02  # in which a worker that is busy now may be free, its connection warm
@@ -39,7 +41,7 @@ class Lane:
     _untaken: int = 0  # messages that came, and for which nobody has looked yet
     _empty: bool = False  # but for these
     _looks: int = 0  # counts what makes that uncertain
-    _idle: list[asyncio.Future[bool]] = field(default_factory=list)
+    _idle: dict[Rest, asyncio.TimerHandle] = field(default_factory=dict)  # the warmest last
     _looking: asyncio.TimerHandle | None = None
     _ceiling: tuple[int, datetime] | None = None  # fewer connections, until
     _without: dict[Shortcut, datetime] = field(default_factory=dict)  # until when
@@ -86,27 +88,51 @@ class Lane:
         """Workers with a connection and nothing to send."""
         return sum(not waiter.done() for waiter in self._idle)
 
-    async def rest(self, seconds: float) -> bool:
-        """An idle worker waits for mail, so long at most; True: it should look for it."""
+    async def rest(self, seconds: float) -> Claim | bool:
+        """An idle worker waits for mail, so long at most: a message of its own; or True: it should
+        look for one."""
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(seconds, _end, waiter)
-        self._idle.append(waiter)
+        waiter: Rest = loop.create_future()
+        self._idle[waiter] = timer = loop.call_later(seconds, _end, waiter)
         try:
             return await waiter
+        except asyncio.CancelledError:
+            given = waiter.done() and not waiter.cancelled() and waiter.result()
+            if isinstance(given, Claim):
+                await self.put_back(given)
+            raise
         finally:
             timer.cancel()
-            if waiter in self._idle:
-                self._idle.remove(waiter)
+            self._idle.pop(waiter, None)
+
+    def taker(self) -> Taker | None:
+        """An idle worker for a message that is about to come; None where there is no such worker,
+        or mail that has waited longer, or a limit that may make it wait."""
+        if self.worth_a_claim or self.account.limits().counted or not self.is_open:
+            return None
+        waiter = self._next_idle()
+        return None if waiter is None else Taker(waiter, self.put_back)
+
+    async def put_back(self, claim: Claim) -> None:
+        """Nothing was begun with it: it is there for others."""
+        await self.tools.courier.recorder.put_back(claim)
+        self.mail_came()
 
     def _rouse_one(self) -> bool:
         """False: nobody is idle."""
+        waiter = self._next_idle()
+        if waiter is not None:
+            waiter.set_result(True)
+        return waiter is not None
+
+    def _next_idle(self) -> Rest | None:
+        """One who waits no longer by the clock."""
         while self._idle:
-            waiter = self._idle.pop()
+            waiter, timer = self._idle.popitem()
+            timer.cancel()
             if not waiter.done():
-                waiter.set_result(True)
-                return True
-        return False
+                return waiter
+        return None
 
     def look_soon(self) -> None:
         """See whether another worker is needed: in a moment, as one may be free by then."""
@@ -193,7 +219,7 @@ class Lane:
         self._ceiling = self.connected, self.tools.clock() + _FEWER_FOR
 
 
-def _end(waiter: asyncio.Future[bool]) -> None:
+def _end(waiter: Rest) -> None:
     if not waiter.done():
         waiter.set_result(False)
 

@@ -12,7 +12,8 @@ from relay.delivery.sender_rule import SenderSettings, leave
 from relay.message import headers
 from relay.smarthost.capabilities import Capabilities
 from relay.smarthost.wire import Outgoing
-from relay.spool.model import Claim, Outcome, QueuedRecipient, SenderRule
+from relay.spool.ledger_entry import SenderRule
+from relay.spool.model import Claim, Outcome, QueuedRecipient
 from relay.spool.protocol import Queue
 
 

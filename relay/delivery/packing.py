@@ -17,7 +17,8 @@ from relay.delivery.outgoing import (
 from relay.delivery.signing import NotSigned, Signatory, Text
 from relay.smarthost.capabilities import Capabilities
 from relay.smarthost.wire import Outgoing
-from relay.spool.model import Claim, QueuedRecipient, SenderRule
+from relay.spool.ledger_entry import SenderRule
+from relay.spool.model import Claim, QueuedRecipient
 from relay.spool.protocol import Queue
 
 

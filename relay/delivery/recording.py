@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from relay.delivery.direct import Handover
 from relay.monitor import mail_log
-from relay.spool.errors import SpoolError
+from relay.spool.errors import SpoolError, SpoolGone
 from relay.spool.model import Claim, Settlement
 from relay.spool.protocol import Queue
 
@@ -27,8 +27,8 @@ class Recorder:
         self._queue = queue
 
     async def record(self, handover: Handover) -> bool:
-        """Settle it; False: the claim had been lost. While the disk refuses, only the record is tried again, not the mail, and no other
-        attempt begins."""
+        """Settle it; False: the claim had been lost. While the disk refuses, only the record is tried
+        again, not the mail, and no other attempt begins. Raises SpoolGone."""
         try:
             return await self._queue.settle(handover.settlement)
         except SpoolError as error:
@@ -46,6 +46,8 @@ class Recorder:
             await asyncio.sleep(pause)
             try:
                 return await self._queue.settle(settlement)
+            except SpoolGone:
+                raise
             except SpoolError as error:
                 log.info("outcome of %s not recorded yet: %s", settlement.claim.message, error)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -56,6 +58,8 @@ class Recorder:
         while True:
             try:
                 return await self._queue.unclaim(claim)
+            except SpoolGone:
+                return  # the next start does it
             except SpoolError as error:
                 log.info("claim of %s not put back yet: %s", claim.message, error)
             await asyncio.sleep(pause)

@@ -11,7 +11,7 @@ from relay.delivery.reports import null_path
 from relay.message import headers
 from relay.message.address_list import addresses
 from relay.message.policy import Change, apply, matches
-from relay.spool.model import SenderRule
+from relay.spool.ledger_entry import SenderRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from relay.delivery.outcome import OF_THE_LANE, OF_THE_MESSAGE, Blame, Fate
 from relay.delivery.reports import Original, Report, Reporter
 from relay.delivery.route import choose_lane, find_path
 from relay.delivery.schedule import message_delay, smarthost_delay
+from relay.spool.ledger_entry import Usage
 from relay.spool.model import (
     AttemptRecord,
     Claim,
@@ -20,7 +21,6 @@ from relay.spool.model import (
     RecipientResult,
     Settlement,
     State,
-    Usage,
 )
 
 Fates = Sequence[tuple[QueuedRecipient, Fate]]

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.config.model import Smarthost
-from relay.delivery.blocks import Blocks, Trouble
-from relay.delivery.budget import USED_UP, Account, Budget
+from relay.delivery.account import Account
+from relay.delivery.blocks import Blocks
+from relay.delivery.budget import USED_UP, Budget
 from relay.delivery.courier import Courier
 from relay.delivery.learned import Kind, retry_hint
 from relay.delivery.outcome import Blame
 from relay.delivery.pacing import MINUTE
 from relay.delivery.sightings import Sightings
+from relay.delivery.trouble import Trouble
 from relay.smarthost.connect import STANDARD_TIMEOUTS, Timeouts
 from relay.smarthost.tokens import Tokens
 

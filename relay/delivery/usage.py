@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from relay.delivery.budget import Account
+from relay.delivery.account import Account
 from relay.delivery.learned import Kind
 from relay.delivery.outcome import TOO_MANY_RECIPIENTS, Judgement
 from relay.delivery.outgoing import Batch
 from relay.delivery.window import Amount
 from relay.smarthost.transcript import Transcript
-from relay.spool.model import QueuedRecipient, Usage
+from relay.spool.ledger_entry import Usage
+from relay.spool.model import QueuedRecipient
 from relay.spool.sharing import NotYet, Permit
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from relay.spool.model import UsedMinute
+from relay.spool.ledger_entry import UsedMinute
 
 DAY = timedelta(hours=24)
 _BUCKET = timedelta(minutes=1)

@@ -11,8 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from presets.verdict import Scope
-from relay.delivery.blocks import Trouble
-from relay.delivery.budget import Account
+from relay.delivery.account import Account
 from relay.delivery.claims import Claims
 from relay.delivery.errand import Errand
 from relay.delivery.lane import Lane, Shortcut
@@ -20,11 +19,13 @@ from relay.delivery.outcome import Blame, Judgement
 from relay.delivery.packing import PackedAhead
 from relay.delivery.recording import at_last, seen_through
 from relay.delivery.tools import TOO_MANY_CONNECTIONS
+from relay.delivery.trouble import Trouble
 from relay.smarthost import ahead
 from relay.smarthost.connect import ConnectFailure, Connection, connect
 from relay.smarthost.wire import Outgoing
 from relay.spool.errors import SpoolError
-from relay.spool.model import BlockedBy, Claim
+from relay.spool.ledger_entry import BlockedBy
+from relay.spool.model import Claim
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,12 @@ class Worker:
             if left <= 0 or lane.stopping or self._is_idle_for_long():
                 return None
             if not (looks and lane.worth_a_claim and self._claims.may_leave()):
-                roused = await lane.rest(min(left, pace or left))
+                rested = await lane.rest(min(left, pace or left))
+                roused = bool(rested)
+                if isinstance(rested, Claim):
+                    given = await self._claims.given(rested)
+                    if given is not None:
+                        return given
         return None
 
     def _is_idle_for_long(self) -> bool:
@@ -211,7 +217,7 @@ class Worker:
             full = account.connections >= account.limits().max_connections
             blocked = self.tools.blocks.blocked(smarthost) is not None
             if full or blocked or not await self._take_slot(account):
-                await self._claims.put_back(errand.claim)
+                await self.lane.put_back(errand.claim)
                 return False
             return await self._connect(errand)
 

@@ -7,8 +7,10 @@ from datetime import datetime
 
 from relay.config.model import Config
 from relay.delivery.direct import Waiters
+from relay.delivery.taker import Taker
 from relay.intake.door import Door
 from relay.spool.errors import SpoolFull
+from relay.spool.model import Placement
 from relay.spool.protocol import Spool
 
 _AMPLE_BYTES = 1_000_000_000
@@ -49,6 +51,7 @@ class Intake:
     blocked_lanes: Callable[[], Collection[str]]
     smarthost_size_bytes: Callable[[], int | None]
     lanes_open: Callable[[Collection[str]], bool] = lambda lanes: True  # mail may leave by them now
+    taker: Callable[[Collection[Placement]], Taker | None] = lambda placements: None
     waiters: Waiters = field(default_factory=Waiters)
     patience: Patience = Patience()
     stopping: bool = False

@@ -65,6 +65,8 @@ class Reception:
         self._repairs: list[Repair] = []
         self._message_id = ""
         self._subject: str | None = None
+        self.handed_over = False
+        """Once accepted: a worker has it already."""
         self.waiting: Waiting | None = None
         """In direct mode, once accepted: the wait for the smarthost's verdict, where there is one."""
 
@@ -96,11 +98,17 @@ class Reception:
         message = self._new_message()
         # Before it is committed: a worker that is looking for mail may claim it at once.
         self.waiting = self._wait_for(message)
+        taker = self._intake.taker(message.placements)
         try:
-            await self._intake.spool.queue.accept(message, self._body)
+            claim = await self._intake.spool.queue.accept(
+                message, self._body, claim=taker is not None
+            )
         except BaseException:
             self.end_wait()
+            if taker is not None:
+                taker.release()
             raise
+        self.handed_over = taker is not None and await taker.take(claim)
         return message
 
     def end_wait(self) -> None:

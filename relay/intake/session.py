@@ -271,7 +271,9 @@ class Session(Connection):
 
     def _pass_on(self, message: NewMessage, reception: Reception) -> None:
         """The same to the dispatcher and the log."""
-        self.intake.accepted({place.lane for place in message.placements if place.held_for is None})
+        if not reception.handed_over:
+            queued = {place.lane for place in message.placements if place.held_for is None}
+            self.intake.accepted(queued)
         mail_log.accepted(message, reception.size_bytes)
         self.intake.door.arrivals.accepted(message.client, message.received_at, tls=self.secure)
         if message.repairs:

@@ -21,7 +21,7 @@ from relay.smarthost.connect import ConnectFailure, Connection, Timeouts
 from relay.smarthost.transaction import transact
 from relay.smarthost.transcript import Transcript
 from relay.smarthost.wire import Outgoing
-from relay.spool.model import PausedAccount
+from relay.spool.ledger_entry import PausedAccount
 
 SECONDS = 60.0
 """For all of it, at one smarthost."""

@@ -16,12 +16,12 @@ from relay.config.model import Config
 from relay.control.device_report import DeviceReport
 from relay.control.documents import Document
 from relay.control.health import trouble
-from relay.delivery.blocks import ALARMING_FAILURES, BY_OPERATOR
 from relay.delivery.budget import USED_UP
+from relay.delivery.trouble import ALARMING_FAILURES, BY_OPERATOR
 from relay.monitor.alarms import Condition
 from relay.monitor.statistics import SILENT_ALARM_DAYS
 from relay.spool.errors import SpoolError
-from relay.spool.model import RefusedDevice
+from relay.spool.ledger_entry import RefusedDevice
 from relay.spool.protocol import Spool
 
 TESTING_ENDS_SOON = timedelta(days=3)

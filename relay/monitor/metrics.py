@@ -30,8 +30,9 @@ from relay.control.usage import usage_documents
 from relay.intake.door import LEARNING
 from relay.monitor.counts import BUCKETS, OTHER, OUTCOMES, Counts
 from relay.spool.errors import SpoolError
-from relay.spool.model import BlockedBy, Lane, PausedAccount, Totals
+from relay.spool.ledger_entry import BlockedBy, Lane, PausedAccount
 from relay.spool.protocol import Spool
+from relay.spool.statistics import Totals
 
 K = TypeVar("K", bound=tuple[str, ...])
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from relay.spool.model import Arrivals, HourCount
 from relay.spool.protocol import Spool
+from relay.spool.statistics import Arrivals, HourCount
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from relay.control.daemon import Offline
 from relay.control.desk import Desk
 from relay.control.test_message import Wanted
 from relay.delivery.dispatcher import Dispatcher
-from relay.spool.model import Grant
 from relay.spool.protocol import Spool
 from relay.spool.sqlite import open_spool
+from relay.spool.vault_entry import Grant
 
 _WAIT_SECONDS = 90.0
 _LOOK_EVERY_SECONDS = 0.1

@@ -5,10 +5,13 @@ SpoolError
 │   └── NoRoomToUpgrade  none for the copy that is kept of an older spool
 ├── SpoolBusy      more commits wait than the disk can take
 ├── SpoolFailing   the disk failed to read, write or sync
+│   └── SpoolGone  nothing can be recorded until the relay starts anew
 ├── SpoolDamaged   the file is not a spool, or is corrupted
 ├── VaultError     the tokens cannot be read or kept; mail with a password goes on
 └── SpoolTooNew    a newer version of the relay made it
 """
+
+from relay.reason import ReasonedError
 
 
 class SpoolError(Exception):
@@ -36,6 +39,10 @@ class SpoolFailing(SpoolError):
     """The disk failed; until it has been looked at nothing is promised. The client is told 451."""
 
 
+class SpoolGone(SpoolFailing):
+    """It makes no sense to wait: at its next start the relay finds what was under way, in doubt."""
+
+
 class SpoolDamaged(SpoolError):
     """The file cannot be used as a spool: restore a backup, or move the file aside."""
 
@@ -51,17 +58,8 @@ class SpoolTooNew(SpoolError):
         """The version of the program that gave it this schema, where that is known."""
 
 
-class VaultError(SpoolError):
+class VaultError(ReasonedError, SpoolError):
     """Tokens cannot be read or kept; says in Dutch (`nl`) and English (`en`) why, and what to do."""
-
-    def __init__(self, nl: str, en: str) -> None:
-        super().__init__(en)
-        self.nl = nl
-        self.en = en
-
-    def text(self, language: str) -> str:
-        """The reason in `language`, English for anything but `nl`."""
-        return self.nl if language == "nl" else self.en
 
 
 class BodyDamaged(Exception):

@@ -11,33 +11,23 @@ from typing import Protocol
 
 from presets.reply import Reply
 from relay.spool.errors import SpoolError
-from relay.spool.model import (
+from relay.spool.ledger_entry import (
     AccountPace,
-    Acted,
     AdoptedDevice,
-    Arrivals,
     Block,
-    Claim,
-    Found,
-    Grant,
-    HeldFor,
-    History,
     Lane,
     LaneAccount,
-    MessageView,
-    NewMessage,
     PausedAccount,
     RefusedDevice,
-    Search,
     SenderRule,
-    Settlement,
-    State,
-    Statistics,
-    Totals,
     UsedMinute,
-    Waiting,
 )
+from relay.spool.model import Claim, HeldFor, NewMessage, Settlement, State, Waiting
+from relay.spool.search import Found, Search
 from relay.spool.sharing import Nodes, Shares
+from relay.spool.statistics import Arrivals, History, Statistics, Totals
+from relay.spool.vault_entry import Grant
+from relay.spool.view import Acted, MessageView
 
 
 class BodyWriter(Protocol):
@@ -61,8 +51,14 @@ class Queue(Protocol):
     def body_writer(self, message: int) -> BodyWriter:
         """Where the bytes of message `message` go."""
 
-    async def accept(self, message: NewMessage, body: BodyWriter) -> None:
-        """Message, recipients and body in one transaction; on return the relay answers for it."""
+    async def accept(
+        self, message: NewMessage, body: BodyWriter, *, claim: bool = False
+    ) -> Claim | None:
+        """Message, recipients and body in one transaction; on return the relay answers for it.
+
+        With `claim`, for a message in one lane that is not held, the same transaction may claim it:
+        then the claim is what is returned.
+        """
 
     async def claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
         """Up to `limit` messages that are due in `lane`, oldest first, each with its attempt

@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 
 from relay.config.fault import why_unreadable
 from relay.spool.errors import VaultError
-from relay.spool.model import Grant
-from relay.spool.vault_entry import BadEntryError, grant_of, values_of
+from relay.spool.vault_entry import BadEntryError, Grant, grant_of, values_of
 
 T = TypeVar("T")
 Account = tuple[str, str]  # host, user name

@@ -8,8 +8,7 @@ import json
 import os
 
 from relay.spool.errors import VaultError
-from relay.spool.model import Grant
-from relay.spool.vault_entry import BadEntryError, grant_of, values_of
+from relay.spool.vault_entry import BadEntryError, Grant, grant_of, values_of
 
 _KEY_BYTES = 32
 SALT_BYTES = 16

@@ -1,11 +1,23 @@
-"""A grant as the values of a JSON object, and back."""
+"""What an account's consent gave, and the same as the values of a JSON object."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from relay.spool.model import Grant
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an account's consent gave: the tokens, and when. `refresh_token` is None for flows
+    that need no consent. Never logged: the repr hides both tokens."""
+
+    refresh_token: str | None = field(repr=False)
+    access_token: str | None = field(repr=False)
+    expires_at: datetime | None
+    consented_at: datetime | None
+    refreshed_at: datetime
+    scopes: tuple[str, ...] = ()
 
 
 class BadEntryError(Exception):

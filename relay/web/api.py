@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from relay.control.desk import Desk
+from relay.control.page_desk import PageDesk
 from relay.web import api_desk, api_inbox, api_messages, api_tools, monitoring
 from relay.web.description import description
 from relay.web.entrance import Entrance, set_cookie
@@ -36,7 +36,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
-    desk: Desk,
+    desk: PageDesk,
     token: str,
     hosts: tuple[str, ...],
     changes: Changes | None = None,
@@ -79,7 +79,7 @@ def _page(entrance: Entrance) -> tuple[Route, ...]:
     return Route("/", front), Route("/static/{name:path}", file)
 
 
-def _endpoint(desk: Desk, call: Call, changes: Changes, path: str) -> Endpoint:
+def _endpoint(desk: PageDesk, call: Call, changes: Changes, path: str) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         answer = await call(desk, request)
         if request.method not in ("GET", "HEAD"):
@@ -101,7 +101,7 @@ def _events(changes: Changes, entrance: Entrance) -> Endpoint:
     return endpoint
 
 
-def _message(desk: Desk) -> Endpoint:
+def _message(desk: PageDesk) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         pieces = desk.queue_body(request.path_params["id"])
         first = await anext(pieces, None)

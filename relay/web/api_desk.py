@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from relay.control.desk import Desk
 from relay.control.documents import Document
 from relay.control.grants import read_grant
+from relay.control.page_desk import PageDesk
 from relay.web.request import (
     Call,
     bad_field,
@@ -20,21 +20,21 @@ from relay.web.request import (
 )
 
 
-async def _queue_list(desk: Desk, request: Request) -> Document:
+async def _queue_list(desk: PageDesk, request: Request) -> Document:
     query = request.query_params
     limit = count(request, "limit", 100)
     return await desk.queue_list(query.get("state"), limit, query.get("client"))
 
 
-async def _queue_ids(desk: Desk, request: Request) -> Document:
+async def _queue_ids(desk: PageDesk, request: Request) -> Document:
     return await desk.queue_ids()
 
 
-async def _queue_show(desk: Desk, request: Request) -> Document:
+async def _queue_show(desk: PageDesk, request: Request) -> Document:
     return await desk.queue_show(request.path_params["id"], language(desk, request))
 
 
-async def _queue_act(desk: Desk, request: Request) -> Document:
+async def _queue_act(desk: PageDesk, request: Request) -> Document:
     given = await body(request)
     ids = given.get("ids")
     if given.get("all") is True and ids is None:
@@ -44,61 +44,61 @@ async def _queue_act(desk: Desk, request: Request) -> Document:
     return await desk.queue_act(string(given, "action"), ids, optional(given, "to"))
 
 
-async def _queue_cure(desk: Desk, request: Request) -> Document:
+async def _queue_cure(desk: PageDesk, request: Request) -> Document:
     given = await body(request)
     address, domain = optional(given, "as"), choice(given, "domain")
     return await desk.queue_cure(request.path_params["id"], address, domain)
 
 
-async def _sender_list(desk: Desk, request: Request) -> Document:
+async def _sender_list(desk: PageDesk, request: Request) -> Document:
     return await desk.sender_list()
 
 
-async def _sender_remove(desk: Desk, request: Request) -> Document:
+async def _sender_remove(desk: PageDesk, request: Request) -> Document:
     given = await body(request)
     return await desk.sender_remove(string(given, "sender"), optional(given, "smarthost"))
 
 
-async def _client_list(desk: Desk, request: Request) -> Document:
+async def _client_list(desk: PageDesk, request: Request) -> Document:
     return await desk.client_list()
 
 
-async def _client_refused(desk: Desk, request: Request) -> Document:
+async def _client_refused(desk: PageDesk, request: Request) -> Document:
     return await desk.client_refused()
 
 
-async def _client_allow(desk: Desk, request: Request) -> Document:
+async def _client_allow(desk: PageDesk, request: Request) -> Document:
     given = await body(request)
     return await desk.client_allow(string(given, "address"), optional(given, "name"))
 
 
-async def _client_remove(desk: Desk, request: Request) -> Document:
+async def _client_remove(desk: PageDesk, request: Request) -> Document:
     return await desk.client_remove(request.path_params["address"])
 
 
-async def _client_learn(desk: Desk, request: Request) -> Document:
+async def _client_learn(desk: PageDesk, request: Request) -> Document:
     return await desk.client_learn(whole_number(await body(request), "minutes"))
 
 
-async def _account_list(desk: Desk, request: Request) -> Document:
+async def _account_list(desk: PageDesk, request: Request) -> Document:
     return await desk.account_list(language(desk, request))
 
 
-async def _account_resume(desk: Desk, request: Request) -> Document:
+async def _account_resume(desk: PageDesk, request: Request) -> Document:
     return await desk.account_resume(string(await body(request), "name"))
 
 
-async def _account_pause(desk: Desk, request: Request) -> Document:
+async def _account_pause(desk: PageDesk, request: Request) -> Document:
     return await desk.account_pause(string(await body(request), "name"))
 
 
-async def _account_test(desk: Desk, request: Request) -> Document:
+async def _account_test(desk: PageDesk, request: Request) -> Document:
     given = await body(request)
     name, force = string(given, "name"), choice(given, "force")
     return await desk.account_test(name, force, language(desk, request))
 
 
-async def _account_grant(desk: Desk, request: Request) -> Document:
+async def _account_grant(desk: PageDesk, request: Request) -> Document:
     given = await body(request)
     grant = given.get("grant")
     if not isinstance(grant, dict):
@@ -106,16 +106,16 @@ async def _account_grant(desk: Desk, request: Request) -> Document:
     return await desk.account_grant(string(given, "name"), read_grant(grant))
 
 
-async def _why(desk: Desk, request: Request) -> Document:
+async def _why(desk: PageDesk, request: Request) -> Document:
     query = request.query_params
     return await desk.why(query.get("address", ""), query.get("sender", ""), query.get("recipient"))
 
 
-async def _status(desk: Desk, request: Request) -> Document:
+async def _status(desk: PageDesk, request: Request) -> Document:
     return await desk.status()
 
 
-async def _reload(desk: Desk, request: Request) -> Document:
+async def _reload(desk: PageDesk, request: Request) -> Document:
     return await desk.reload()
 
 

@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from relay.control.desk import Desk
 from relay.control.documents import Document
+from relay.control.page_desk import PageDesk
 from relay.web.request import Call, count
 
 # Nothing is fetched and nothing runs, whatever slips through the filter of the HTML.
@@ -20,18 +20,18 @@ _FRAME_POLICY = (
 _FILE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
-async def _listed(desk: Desk, request: Request) -> Document:
+async def _listed(desk: PageDesk, request: Request) -> Document:
     return await desk.inbox().listed(count(request, "limit", 50))
 
 
-async def _shown(desk: Desk, request: Request) -> Document:
+async def _shown(desk: PageDesk, request: Request) -> Document:
     found = await desk.inbox().shown(request.path_params["id"])
     if found is None:
         raise HTTPException(404)
     return found
 
 
-async def _html(desk: Desk, request: Request) -> Response:
+async def _html(desk: PageDesk, request: Request) -> Response:
     html = await desk.inbox().html(request.path_params["id"])
     if html is None:
         raise HTTPException(404)
@@ -40,7 +40,7 @@ async def _html(desk: Desk, request: Request) -> Response:
     return Response(content, headers=headers, media_type="text/html")
 
 
-async def _attachment(desk: Desk, request: Request) -> Response:
+async def _attachment(desk: PageDesk, request: Request) -> Response:
     index = request.path_params["index"]
     number = int(index[:6]) if index.isascii() and index.isdecimal() else -1
     part = await desk.inbox().attachment(request.path_params["id"], number)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from relay.control.desk import Desk
 from relay.control.documents import Document
 from relay.control.messages import Sought
+from relay.control.page_desk import PageDesk
 from relay.web.request import Call, count
 
 
-async def _today(desk: Desk, request: Request) -> Document:
+async def _today(desk: PageDesk, request: Request) -> Document:
     return await desk.today()
 
 
-async def _messages(desk: Desk, request: Request) -> Document:
+async def _messages(desk: PageDesk, request: Request) -> Document:
     query = request.query_params
     return await desk.messages(
         Sought(
@@ -29,7 +29,7 @@ async def _messages(desk: Desk, request: Request) -> Document:
     )
 
 
-async def _devices(desk: Desk, request: Request) -> Document:
+async def _devices(desk: PageDesk, request: Request) -> Document:
     return await desk.devices()
 
 

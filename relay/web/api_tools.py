@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from relay.config.server import neighbourhood
-from relay.control.desk import Desk
 from relay.control.diagnosis import Busy, Inquiry, Report
 from relay.control.documents import Document
 from relay.control.errors import Declined
+from relay.control.page_desk import PageDesk
 from relay.control.test_message import CLIENT, Wanted
 from relay.web import request as asked
 from relay.web.errors import Refused
@@ -23,7 +23,7 @@ _RETRY_SECONDS = "10"
 _FILES = {"html": ("text/html", "html"), "markdown": ("text/markdown", "md")}
 
 
-async def _diagnose(desk: Desk, request: Request) -> Document:
+async def _diagnose(desk: PageDesk, request: Request) -> Document:
     body = await asked.body(request)
     inquiry = Inquiry(
         check=asked.string(body, "check"),
@@ -37,7 +37,7 @@ async def _diagnose(desk: Desk, request: Request) -> Document:
         raise Refused(429, busy.nl, busy.en, {"Retry-After": _RETRY_SECONDS}) from None
 
 
-async def _diagnose_report(desk: Desk, request: Request) -> Response:
+async def _diagnose_report(desk: PageDesk, request: Request) -> Response:
     """The last report as a file; GET examines nothing."""
     format_ = request.query_params.get("format", "html")
     if format_ not in _FILES:
@@ -60,7 +60,7 @@ async def _diagnose_report(desk: Desk, request: Request) -> Response:
     return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
 
 
-async def _test_message(desk: Desk, request: Request) -> Document:
+async def _test_message(desk: PageDesk, request: Request) -> Document:
     body = await asked.body(request)
     wanted = Wanted(
         to=asked.string(body, "to"),
@@ -71,15 +71,15 @@ async def _test_message(desk: Desk, request: Request) -> Document:
     return await desk.test_message(wanted)
 
 
-async def _settings(desk: Desk, request: Request) -> Document:
+async def _settings(desk: PageDesk, request: Request) -> Document:
     return await desk.settings()
 
 
-async def _settings_check(desk: Desk, request: Request) -> Document:
+async def _settings_check(desk: PageDesk, request: Request) -> Document:
     return await desk.settings_check(asked.string(await asked.body(request), "text"))
 
 
-async def _consent_begin(desk: Desk, request: Request) -> Document:
+async def _consent_begin(desk: PageDesk, request: Request) -> Document:
     body = await asked.body(request)
     return await desk.consents.begin(
         asked.string(body, "name"),
@@ -89,16 +89,16 @@ async def _consent_begin(desk: Desk, request: Request) -> Document:
     )
 
 
-async def _consent_show(desk: Desk, request: Request) -> Document:
+async def _consent_show(desk: PageDesk, request: Request) -> Document:
     return desk.consents.show(request.path_params["name"])
 
 
-async def _consent_paste(desk: Desk, request: Request) -> Document:
+async def _consent_paste(desk: PageDesk, request: Request) -> Document:
     redirect = asked.string(await asked.body(request), "redirect")
     return desk.consents.paste(request.path_params["name"], redirect)
 
 
-async def _consent_cancel(desk: Desk, request: Request) -> Document:
+async def _consent_cancel(desk: PageDesk, request: Request) -> Document:
     return desk.consents.cancel(request.path_params["name"])
 
 
@@ -115,7 +115,7 @@ CALLS: tuple[tuple[str, str, Call], ...] = (
 )
 
 
-def _language(desk: Desk, request: Request, body: dict[str, Any]) -> str:
+def _language(desk: PageDesk, request: Request, body: dict[str, Any]) -> str:
     return asked.optional(body, "lang") or asked.language(desk, request)
 
 

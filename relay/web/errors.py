@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from relay.control.documents import SCHEMA
 from relay.control.errors import Declined, Forbidden
+from relay.reason import ReasonedError
 from relay.spool.errors import SpoolError, VaultError
 
 _WORDS = {
@@ -22,16 +23,14 @@ _WORDS = {
 }
 
 
-class Refused(Exception):
+class Refused(ReasonedError):
     """A request that is answered with `status`, its reason, and perhaps headers."""
 
     def __init__(
         self, status: int, nl: str, en: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(en)
+        super().__init__(nl, en)
         self.status = status
-        self.nl = nl
-        self.en = en
         self.headers = headers
 
 

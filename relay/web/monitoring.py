@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from relay.control.desk import Desk
 from relay.control.documents import Document
+from relay.control.page_desk import PageDesk
 from relay.web.request import Call
 
 _FRESH_SECONDS = 1.0
@@ -28,7 +28,7 @@ _NOT_READY = {
 }
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(desk: PageDesk) -> list[Route]:
     """The three paths."""
     metrics = _Shared(desk.metrics)
 
@@ -68,7 +68,7 @@ class _Shared:
             return self._made[1]
 
 
-async def _alarm_test(desk: Desk, request: Request) -> Document:
+async def _alarm_test(desk: PageDesk, request: Request) -> Document:
     return await desk.alarm_test()
 
 

@@ -11,12 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from relay.control.desk import Desk
 from relay.control.documents import Document
 from relay.control.errors import Declined
+from relay.control.page_desk import PageDesk
 
 # A document becomes JSON; a call whose answer is a file or a stream returns its own Response.
-Call = Callable[[Desk, Request], Awaitable[Document | Response]]
+Call = Callable[[PageDesk, Request], Awaitable[Document | Response]]
 
 PREFIX = "/api/v1"
 MOST_BODY_BYTES = 1_000_000
@@ -87,7 +87,7 @@ def count(request: Request, name: str, default: int) -> int:
     return int(text[:9]) if text.isascii() and text.isdecimal() else 0
 
 
-def language(desk: Desk, request: Request) -> str:
+def language(desk: PageDesk, request: Request) -> str:
     """The reader's language: `?lang=`, else that of the configuration."""
     return request.query_params.get("lang", desk.config().language)
 

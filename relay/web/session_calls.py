@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from relay import __version__
-from relay.control.desk import Desk
 from relay.control.documents import document
+from relay.control.page_desk import PageDesk
 from relay.web.entrance import Entrance, set_cookie
 from relay.web.request import body, string
 from relay.web.session import Session
@@ -19,7 +19,7 @@ MOST_BODY_BYTES = 10_000
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def session_endpoint(desk: Desk, entrance: Entrance) -> Endpoint:
+def session_endpoint(desk: PageDesk, entrance: Entrance) -> Endpoint:
     """The endpoint of GET, POST and DELETE."""
 
     async def endpoint(request: Request) -> Response:
@@ -56,7 +56,7 @@ def may_open(request: Request, session: Session | None, entrance: Entrance) -> b
 
 
 def _document(
-    desk: Desk, request: Request, session: Session | None, entrance: Entrance
+    desk: PageDesk, request: Request, session: Session | None, entrance: Entrance
 ) -> dict[str, object]:
     config = desk.config()
     known = session is not None or request.scope["relay.bearer"]

@@ -12,18 +12,20 @@ from typing import Any
 
 from bench import text, workloads
 from bench.backlog import backlogs
+from bench.claims import claims
 from bench.cost import curve
 from bench.counted import Offer
 from bench.figures import figures
 from bench.fleet import fleet
 from bench.large import large
 from bench.machine import describe
+from bench.nodes import nodes
 from bench.probe import latency
 from bench.startup import startup
 from bench.throughput import compare, side_by_side
 from fakes.certificates import Authority
 
-PARTS = ("throughput", "latency", "large", "backlog", "curves", "startup", "fleet")
+PARTS = ("throughput", "latency", "large", "backlog", "curves", "startup", "fleet", "nodes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,6 +114,16 @@ class _Run:
             return []
         _tell("fleet")
         return fleet(200 if self._short else 10_000)
+
+    def nodes(self) -> dict[str, Any]:
+        if not self._wanted("nodes"):
+            return {}
+        _tell("nodes over one PostgreSQL")
+        counts, settings = workloads.nodes(self._short)
+        return {
+            "together": nodes(counts, settings, min(self._rounds, 3), self._authority),
+            "claims": claims(*workloads.claims(self._short)),
+        }
 
 
 def _tell(what: str) -> None:

@@ -62,6 +62,10 @@ class CountingSmarthost:
             self._process.kill()
             self._process.communicate()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def report(self) -> dict[str, Any]:
         """What came since the last reset."""
         return self._ask("report")

@@ -92,10 +92,11 @@ def _times(peer: Peer, more: Callable[[], bool]) -> dict[str, Any]:
             time.sleep(_PAUSE_SECONDS)  # noqa: TID251
     finally:
         probe.close()
-    return {"accept": _milliseconds(accept), "noop": _milliseconds(noop)}
+    return {"accept": milliseconds(accept), "noop": milliseconds(noop)}
 
 
-def _milliseconds(seconds: Sequence[float]) -> dict[str, Any]:
+def milliseconds(seconds: Sequence[float]) -> dict[str, Any]:
+    """The percentiles of these times."""
     if len(seconds) < 2:
         return {"count": len(seconds), "p50": None, "p99": None, "max": None}
     cuts = quantiles(seconds, n=100, method="inclusive")

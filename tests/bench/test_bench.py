@@ -16,7 +16,7 @@ from fakes.peers import needs
 BENCH = Path(__file__).parent
 
 
-@needs("postfix", "smtp-source", "sasl-plain", "nsd")
+@needs("postfix", "smtp-source", "sasl-plain", "nsd", "postgres")
 @pytest.mark.timeout(300)
 def test_the_short_form_runs_all_of_it(tmp_path: Path) -> None:
     done = subprocess.run(
@@ -41,6 +41,13 @@ def test_the_short_form_runs_all_of_it(tmp_path: Path) -> None:
     assert all(one["peak_bytes"] > 0 for one in document["large"])
     assert [one["queued"] for one in document["backlog"]] == [0, 100]
     assert set(document["curves"]) == {"connections", "recipients", "bytes"}
+    for one in document["nodes"]["together"]:
+        round_of_it = one["middle_round"]
+        assert all(round_of_it["processor_milliseconds"].values()), one
+        # Each message is in the log, and was committed.
+        assert round_of_it["wal_record_bytes"] > 4_000
+        assert round_of_it["commits"] > 0
+    assert [one["queued"] for one in document["nodes"]["claims"]] == [100]
     tables = (tmp_path / "short.txt").read_text()
     assert tables in done.stdout
     assert "VOID" not in tables

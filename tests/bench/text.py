@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench import fleet
+from bench import claims, fleet, nodes
 from tabulate import tabulate
 
 _Row = list[object]
@@ -29,6 +29,9 @@ def _tables(document: dict[str, Any]) -> Iterator[str]:
         yield _curve(name, rows)
     if startup := document.get("startup"):
         yield _startup(startup)
+    if found := document.get("nodes"):
+        yield nodes.table(found["together"])
+        yield claims.table(found["claims"])
     if document["figures"]:
         rows = [
             [one["figure"], f"{one['measured']:.3g}", one["wanted"], _yes(one["reached"])]

@@ -2,6 +2,7 @@
 
 from bench.counted import Offer
 from bench.load import Load
+from bench.nodes import Setting
 from bench.throughput import Workload
 
 _ALL = ("relay", "postfix", "postfix reuse")
@@ -52,6 +53,26 @@ def backlog(short: bool) -> tuple[list[int], Load]:
     if short:
         return [0, 100], Load(20, 4_000, 10)
     return [0, 1_000, 10_000, 100_000], Load(1000, 4_000, 10)
+
+
+def nodes(short: bool) -> tuple[list[int], list[Setting]]:
+    """How many nodes, and what passes through them together."""
+    shared = Offer(tls=True, delay_milliseconds=20, max_connections=4, chunking=True)
+    settings = [
+        Setting("no limit", Load(16 if short else 3000, 4_000, 16, kept=True)),
+        Setting(
+            "one account: TLS, 20 ms, 4 connections, a day's limit",
+            Load(16 if short else 600, 4_000, 16, kept=True),
+            shared,
+            "messages_per_day = 1000000",
+        ),
+    ]
+    return ([2] if short else [1, 2, 4]), settings
+
+
+def claims(short: bool) -> tuple[list[int], list[int], int]:
+    """How many messages wait, how many nodes, and how many messages are claimed."""
+    return ([100], [2], 40) if short else ([1_000, 10_000, 100_000], [1, 4], 2_000)
 
 
 def curves(short: bool) -> dict[str, list[tuple[int, Load]]]:

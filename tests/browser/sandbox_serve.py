@@ -17,8 +17,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 def main() -> None:
     """Run the command in the rest of the arguments; a `--config` among them is left out."""
     smtp_port, web_port = map(int, sys.argv[1:3])
-    command = sys.argv[3]
-    sys.argv[1:] = [command]
+    command = sys.argv[3:]
+    if "--config" in command:
+        named = command.index("--config")
+        del command[named : named + 2]
+    sys.argv[1:] = command
     sys.path[:0] = [str(_ROOT)]
     load = importlib.import_module("relay.config.load")
     sandbox = load.sandbox

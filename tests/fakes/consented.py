@@ -10,8 +10,8 @@ from fakes.issuer import Issuer
 from fakes.relay_file import RelayFile
 from fakes.script import Behaviour
 
-from relay.spool.model import Grant
 from relay.spool.vault import FileVault, tokens_file
+from relay.spool.vault_entry import Grant
 
 HOST = "127.0.0.1"
 SCOPES = ("https://outlook.office.com/SMTP.Send", "offline_access")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from relay.config.model import OAuth2
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 
 class CountingProvider:

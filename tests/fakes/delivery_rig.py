@@ -22,8 +22,9 @@ from relay.delivery.dispatcher import Dispatcher
 from relay.delivery.route import choose_lane, find_path
 from relay.envelope import Envelope, Recipient
 from relay.smarthost.connect import Timeouts
-from relay.spool.model import MessageView, NewMessage, Placement, State
+from relay.spool.model import NewMessage, Placement, State
 from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.view import MessageView
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 CONTENT = b"From: <info@bakkerij.nl>\r\nMessage-ID: <1@bakkerij.nl>\r\n\r\nHello.\r\n"

@@ -16,8 +16,9 @@ from relay.intake.context import Intake
 from relay.intake.door import Door
 from relay.intake.listener import Listeners
 from relay.smarthost.connect import Timeouts
-from relay.spool.model import MessageView, State
+from relay.spool.model import State
 from relay.spool.sqlite import open_spool
+from relay.spool.view import MessageView
 
 PATIENT_SECONDS = 60.0
 """Longer than a client of the tests waits: what is answered was answered for another reason."""

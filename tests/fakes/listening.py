@@ -20,8 +20,8 @@ from relay.config.model import Client, Config, Listener, Smarthost, Spool
 from relay.intake.context import Intake, Patience
 from relay.intake.door import Door
 from relay.intake.listener import Listeners
-from relay.spool.model import MessageView
 from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.view import MessageView
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from fakes.script import Behaviour
 from fakes.smarthost import Smarthost as Fake
 
 from relay.config.model import AuthMethod, OAuth2, Smarthost, TlsMode
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 SCOPES = ("https://outlook.office.com/SMTP.Send", "offline_access")
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from relay.config.model import Config
-from relay.control.desk import Desk
+from relay.control.page_desk import PageDesk
 from relay.spool.sqlite import SqliteSpool, open_spool
 from relay.web.api import create_app
 
@@ -25,7 +25,7 @@ class WebDesk:
     """`client` speaks to the API with the control token; the rest is what stands behind it."""
 
     client: TestClient
-    desk: Desk
+    desk: PageDesk
     daemon: FakeDaemon
     spool: SqliteSpool
 
@@ -51,13 +51,13 @@ def web_desk(
 ) -> Iterator[WebDesk]:
     """An API whose spool opens in the client's own event loop, and stops with it."""
     app = Starlette()
-    made: list[tuple[Desk, FakeDaemon, SqliteSpool]] = []
+    made: list[tuple[PageDesk, FakeDaemon, SqliteSpool]] = []
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         spool = open_spool(directory / "spool.db", clock)
         daemon = FakeDaemon(config, spool)
-        desk = Desk(spool, daemon, clock)
+        desk = PageDesk(spool, daemon, clock)
         made.append((desk, daemon, spool))
         app.mount("/", create_app(desk, TOKEN, ()))
         yield

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from presets.reply import Reply
 from presets.verdict import Phase
 from relay.config.model import Config, Smarthost, Spool
-from relay.delivery.blocks import Trouble
-from relay.delivery.budget import Account, Budget
+from relay.delivery.account import Account
+from relay.delivery.budget import Budget
 from relay.delivery.learned import (
     Kind,
     Lesson,
@@ -29,10 +29,12 @@ from relay.delivery.learned import (
 from relay.delivery.outcome import Fate, Judgement
 from relay.delivery.pacing import MINUTE, Pace
 from relay.delivery.tools import learn
+from relay.delivery.trouble import Trouble
 from relay.delivery.usage import Allowance
 from relay.delivery.window import DAY, minute_of
 from relay.smarthost.transcript import Transcript
-from relay.spool.model import AccountPace, BlockedBy, Outcome, Usage, UsedMinute
+from relay.spool.ledger_entry import AccountPace, BlockedBy, Usage, UsedMinute
+from relay.spool.model import Outcome
 from relay.spool.protocol import Ledger
 
 START = datetime(2026, 11, 2, 9, 0, 17, tzinfo=UTC)

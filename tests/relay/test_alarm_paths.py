@@ -25,7 +25,7 @@ from relay.monitor.alarm_command import run
 from relay.monitor.alarm_paths import AlarmPaths, Telling, Told
 from relay.monitor.alarms import Notice, Stage
 from relay.smarthost.connect import ConnectFailure, Connection, connect
-from relay.spool.model import PausedAccount
+from relay.spool.ledger_entry import PausedAccount
 from relay.spool.sqlite import open_spool
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)

@@ -24,28 +24,18 @@ from relay.config.model import (
     Spool,
     TlsMode,
 )
-from relay.delivery.blocks import BY_OPERATOR
+from relay.delivery.trouble import BY_OPERATOR
 from relay.envelope import Envelope, Recipient
 from relay.monitor import mail_log
 from relay.monitor.alarm_paths import Telling, Told
 from relay.monitor.alarms import CALM, Notice, Stage
 from relay.monitor.watch import BOOK_SETTING, Surroundings, Watch
 from relay.spool.errors import SpoolError, SpoolFull
-from relay.spool.model import (
-    Arrivals,
-    Block,
-    BlockedBy,
-    Grant,
-    NewMessage,
-    PausedAccount,
-    Placement,
-    RecipientResult,
-    RefusedDevice,
-    Settlement,
-    State,
-    Usage,
-)
+from relay.spool.ledger_entry import Block, BlockedBy, PausedAccount, RefusedDevice, Usage
+from relay.spool.model import NewMessage, Placement, RecipientResult, Settlement, State
 from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.statistics import Arrivals
+from relay.spool.vault_entry import Grant
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 MINUTE = timedelta(minutes=1)

@@ -15,11 +15,12 @@ from presets.reply import Reply
 from presets.verdict import Phase, Scope
 from relay.account.login_test import LoginTest
 from relay.config.model import Smarthost
-from relay.control.desk import Desk
 from relay.control.errors import Declined
 from relay.control.grants import grant_document, read_grant
-from relay.spool.model import Grant, PausedAccount
+from relay.control.page_desk import PageDesk
+from relay.spool.ledger_entry import PausedAccount
 from relay.spool.sqlite import open_spool
+from relay.spool.vault_entry import Grant
 from relay.web.api import create_app
 
 AUTH = {"Authorization": "Bearer token"}
@@ -74,7 +75,7 @@ def served(tmp_path: Path) -> Iterator[tuple[TestClient, Daemon]]:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         spool = open_spool(tmp_path / "spool.db", lambda: NOON)
         daemons.append(Daemon(config, spool))
-        app.mount("/", create_app(Desk(spool, daemons[0], lambda: NOON), "token", ()))
+        app.mount("/", create_app(PageDesk(spool, daemons[0], lambda: NOON), "token", ()))
         yield
         await spool.close()
 

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from relay.config.model import Config
-from relay.control.desk import Desk
+from relay.control.page_desk import PageDesk
 from relay.spool.sqlite import open_spool
 from relay.web.api import create_app
 
@@ -28,7 +28,7 @@ def app_for(config: Config, directory: Path) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         spool = open_spool(directory / "spool.db", lambda: NOON)
         await add_message(spool)
-        desk = Desk(spool, FakeDaemon(config, spool), lambda: NOON)
+        desk = PageDesk(spool, FakeDaemon(config, spool), lambda: NOON)
         app.mount("/", create_app(desk, TOKEN, ("relay.lan",)))
         yield
         await spool.close()

@@ -10,7 +10,7 @@ from fakes.stocked_spool import NOON, FakeDaemon, add_message, office_config
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from relay.control.desk import Desk
+from relay.control.page_desk import PageDesk
 from relay.spool.model import HeldFor
 from relay.spool.sqlite import open_spool
 from relay.web.api import create_app
@@ -30,7 +30,7 @@ def api(tmp_path: Path) -> Iterator[TestClient]:
             await add_message(spool, held_for=HeldFor.SENDER, body=CONTENT)
         daemon = FakeDaemon(office_config(tmp_path), spool)
         app.state.daemon = daemon
-        app.mount("/", create_app(Desk(spool, daemon, lambda: NOON), "t", ()))
+        app.mount("/", create_app(PageDesk(spool, daemon, lambda: NOON), "t", ()))
         yield
         await spool.close()
 

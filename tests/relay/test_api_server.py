@@ -16,8 +16,8 @@ from fakes.stocked_spool import NOON, FakeDaemon, add_message, office_config
 from relay.config.model import Web
 from relay.control import client
 from relay.control.client import ApiError, RemoteDesk, Silent, Unreachable
-from relay.control.desk import Desk
 from relay.control.errors import CannotListen, Declined
+from relay.control.page_desk import PageDesk
 from relay.spool.sqlite import SqliteSpool, open_spool
 from relay.web.api import create_app
 from relay.web.server import WebServer
@@ -39,7 +39,7 @@ async def spool(tmp_path: Path) -> AsyncIterator[SqliteSpool]:
 
 
 async def started(spool: SqliteSpool, directory: Path, web: Web) -> WebServer:
-    desk = Desk(spool, FakeDaemon(office_config(directory), spool), lambda: NOON)
+    desk = PageDesk(spool, FakeDaemon(office_config(directory), spool), lambda: NOON)
     server = WebServer(web)
     server.bind()
     await server.start(create_app(desk, TOKEN, ()))

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,15 @@ async def test_a_secret_that_is_still_being_read_is_no_other_secret(
         smarthost = rig_smarthost(fake, **login)
         async with Rig(tmp_path, [smarthost]) as rig:
             blocks = rig.dispatcher.blocks
-            mark = blocks._mark
+            pauses = blocks.pauses
+            mark = pauses._mark
 
-            def slowly(entry: Entry) -> str | None:
+            def slowly(entries: Sequence[Entry]) -> str | None:
                 reading.set()
                 go_on.wait(60)
-                return mark(entry)
+                return mark(entries)
 
-            monkeypatch.setattr(blocks, "_mark", slowly)
+            monkeypatch.setattr(pauses, "_mark", slowly)
             await rig.accept("a@example.nl", ["b@example.net"])
             assert await asyncio.to_thread(reading.wait, 60)
             watch = asyncio.create_task(blocks.forget_changed_secrets())
@@ -54,18 +56,19 @@ async def test_a_pause_that_came_while_the_secret_was_read_stays(
             await rig.accept("a@example.nl", ["b@example.net"])
             await rig.event("paused")
             blocks = rig.dispatcher.blocks
-            mark = blocks._mark
+            pauses = blocks.pauses
+            mark = pauses._mark
             reading, go_on = threading.Event(), threading.Event()
 
-            def slowly(entry: Entry) -> str | None:
+            def slowly(entries: Sequence[Entry]) -> str | None:
                 reading.set()
                 go_on.wait(60)
-                return mark(entry)
+                return mark(entries)
 
             # The watch sees the new secret, and the breaker has already tried it, in vain.
             (tmp_path / "isp.secret").write_text("ook-fout")
             with monkeypatch.context() as patch:
-                patch.setattr(blocks, "_mark", slowly)
+                patch.setattr(pauses, "_mark", slowly)
                 watch = asyncio.create_task(blocks.forget_changed_secrets())
                 assert await asyncio.to_thread(reading.wait, 60)
             rig.advance(minutes=16)

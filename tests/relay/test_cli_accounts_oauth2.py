@@ -15,7 +15,7 @@ from fakes.smarthost import Smarthost
 
 from relay.control.client import RemoteDesk
 from relay.control.token import read_address, read_token
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from relay.cli import service_user
 from relay.cli.app import app
 from relay.config.model import Config
-from relay.spool.model import Grant
 from relay.spool.vault import FileVault, tokens_file
+from relay.spool.vault_entry import Grant
 
 if sys.platform != "win32":
     import pwd

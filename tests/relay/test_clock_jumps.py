@@ -17,7 +17,7 @@ from relay.delivery.schedule import LONGEST_DELAY, message_delay
 from relay.housekeeping import Housekeeping
 from relay.intake.door import Door
 from relay.spool.model import State
-from relay.spool.sqlite.rows import from_micros, to_micros
+from relay.spool.rows import from_micros, to_micros
 
 SENDER = "info@bakkerij.nl"
 DAY = timedelta(days=1)

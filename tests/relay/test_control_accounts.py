@@ -17,9 +17,10 @@ from relay.config.model import Config
 from relay.control.daemon import Offline
 from relay.control.desk import Desk
 from relay.control.errors import Declined
-from relay.delivery.blocks import BY_OPERATOR
-from relay.spool.model import BlockedBy, Grant, PausedAccount
+from relay.delivery.trouble import BY_OPERATOR
+from relay.spool.ledger_entry import BlockedBy, PausedAccount
 from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.vault_entry import Grant
 
 USER = "bakker@example.nl"
 MICROSOFT = f"""

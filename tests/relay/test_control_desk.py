@@ -13,7 +13,8 @@ from relay.config.model import DeliveryMode, Fault
 from relay.control.daemon import Offline, Reloaded
 from relay.control.desk import Desk
 from relay.control.errors import Declined
-from relay.spool.model import Block, BlockedBy, HeldFor, PausedAccount, RefusedDevice
+from relay.spool.ledger_entry import Block, BlockedBy, PausedAccount, RefusedDevice
+from relay.spool.model import HeldFor
 from relay.spool.sqlite import SqliteSpool, open_spool
 
 ACCOUNT = ("smtp.ziggo.nl", "bakker@ziggo.nl")

@@ -17,7 +17,8 @@ from relay.delivery.budget import USED_UP
 from relay.delivery.forecast import Outlook, empty_at
 from relay.delivery.learned import Kind, Lesson, dump
 from relay.delivery.window import DAY, Amount
-from relay.spool.model import Block, BlockedBy, RecipientResult, Settlement, State, Usage
+from relay.spool.ledger_entry import Block, BlockedBy, Usage
+from relay.spool.model import RecipientResult, Settlement, State
 from relay.spool.sqlite import SqliteSpool, open_spool
 
 MINUTE = timedelta(minutes=1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from fakes.smarthost import Smarthost
 
 from relay.config.model import Route, TlsMode
 from relay.config.model import Smarthost as Entry
-from relay.spool.model import BlockedBy, PausedAccount, State
+from relay.spool.ledger_entry import BlockedBy, PausedAccount
+from relay.spool.model import State
 
 SENDER = "info@bakkerij.nl"
 ROUTES = (Route(recipient="*@twee.net", smarthosts=("two",)),)
@@ -126,14 +128,14 @@ async def test_a_look_at_the_secrets_while_one_is_marked_ends_no_pause(
     with Smarthost(behaviour(authority)) as fake:
         async with Rig(tmp_path, two(fake), routes=ROUTES) as rig:
             blocks, looked = rig.dispatcher.blocks, threading.Event()
-            mark, first = blocks._mark, iter([True])
+            mark, first = blocks.pauses._mark, iter([True])
 
-            def slowly(smarthost: Entry) -> str | None:
+            def slowly(entries: Sequence[Entry]) -> str | None:
                 if next(first, False):
                     looked.wait(10)
-                return mark(smarthost)
+                return mark(entries)
 
-            monkeypatch.setattr(blocks, "_mark", slowly)
+            monkeypatch.setattr(blocks.pauses, "_mark", slowly)
             await rig.accept(SENDER, ["r@een.net"])
             while not rig.dispatcher.blocked_names():
                 await asyncio.sleep(0)

@@ -15,7 +15,8 @@ from relay.config.model import Route, TlsMode
 from relay.control.usage import usage_documents
 from relay.delivery.learned import Kind, parse
 from relay.delivery.window import DAY
-from relay.spool.model import BlockedBy, LaneAccount, Outcome, State
+from relay.spool.ledger_entry import BlockedBy, LaneAccount
+from relay.spool.model import Outcome, State
 from relay.spool.sqlite import open_spool
 
 SENDER = "info@bakkerij.nl"

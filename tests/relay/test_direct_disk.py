@@ -27,11 +27,11 @@ def failing_first(relay: DirectRelay, method: str, monkeypatch: pytest.MonkeyPat
     works = getattr(relay.spool.queue, method)
     calls: list[object] = []
 
-    async def busy_once(*arguments: Any) -> Any:
+    async def busy_once(*arguments: Any, **keys: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 1:
             raise SpoolBusy("busy")
-        return await works(*arguments)
+        return await works(*arguments, **keys)
 
     monkeypatch.setattr(relay.spool.queue, method, busy_once)
 
@@ -86,10 +86,10 @@ def test_a_report_that_is_owed_and_cannot_be_stored_means_no_250(
             monkeypatch.setattr(relay.spool.queue, "settle", leaving)
             accept = relay.spool.queue.accept
 
-            async def busy(message: Any, body: Any) -> None:
+            async def busy(message: Any, body: Any, **keys: Any) -> None:
                 if message.is_dsn:
                     raise SpoolBusy("busy")
-                await accept(message, body)
+                await accept(message, body, **keys)
 
             monkeypatch.setattr(relay.spool.queue, "accept", busy)
             peer.send(MESSAGE + b".\r\n")

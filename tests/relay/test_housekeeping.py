@@ -13,7 +13,8 @@ from relay.config.model import Client, Config, Smarthost, Spool, TlsMode
 from relay.envelope import Envelope, Recipient
 from relay.housekeeping import Housekeeping
 from relay.intake.door import Door
-from relay.spool.model import Block, BlockedBy, HeldFor, NewMessage, Placement, State
+from relay.spool.ledger_entry import Block, BlockedBy
+from relay.spool.model import HeldFor, NewMessage, Placement, State
 from relay.spool.sqlite import SqliteSpool, open_spool
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)

@@ -97,12 +97,12 @@ def test_a_commit_outlives_its_client(tmp_path: Path, monkeypatch: pytest.Monkey
         accept = listening.spool.queue.accept
         gone: list[bool] = []
 
-        async def slow(*arguments: Any) -> None:
+        async def slow(*arguments: Any, **keys: Any) -> None:
             peer.reset()
             while listening.connections:
                 await asyncio.sleep(0.002)
             gone.append(True)
-            await accept(*arguments)
+            await accept(*arguments, **keys)
 
         monkeypatch.setattr(listening.spool.queue, "accept", slow)
         peer = listening.greeted()

@@ -8,7 +8,8 @@ from fakes.listening import HOSTNAME, MESSAGE, NOON, RECIPIENT, SENDER, Listenin
 
 from relay.config.model import Delivery, DeliveryMode, Route, SenderPolicy, Smarthost
 from relay.config.model import Spool as SpoolSettings
-from relay.spool.model import HeldFor, MessageView
+from relay.spool.model import HeldFor
+from relay.spool.view import MessageView
 
 
 @pytest.fixture

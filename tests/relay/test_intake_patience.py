@@ -161,9 +161,9 @@ def test_the_time_that_the_disk_takes_does_not_count_against_the_client(
     with Listening(tmp_path, client(), patience=QUICK) as listening, listening.greeted() as peer:
         accept = listening.spool.queue.accept
 
-        async def slow(*arguments: Any) -> None:
+        async def slow(*arguments: Any, **keys: Any) -> None:
             await asyncio.sleep(2 * QUICK.data_idle_seconds)
-            await accept(*arguments)
+            await accept(*arguments, **keys)
 
         monkeypatch.setattr(listening.spool.queue, "accept", slow)
         peer.mail()

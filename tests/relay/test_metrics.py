@@ -13,13 +13,14 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from relay.config.model import Config
-from relay.control.desk import Desk
+from relay.control.page_desk import PageDesk
 from relay.monitor import mail_log
 from relay.monitor.alarm_paths import Told
 from relay.monitor.counts import Counts
 from relay.monitor.metrics import Live, exposition
 from relay.spool.errors import SpoolError, SpoolFailing
-from relay.spool.model import Block, BlockedBy, HeldFor, PausedAccount
+from relay.spool.ledger_entry import Block, BlockedBy, PausedAccount
+from relay.spool.model import HeldFor
 from relay.spool.sqlite import SqliteSpool, open_spool
 from relay.web.api import create_app
 
@@ -198,7 +199,7 @@ class Page:
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             spool = open_spool(directory / "spool.db", lambda: NOON)
             self.daemon = Daemon(config, spool)
-            desk = Desk(spool, self.daemon, lambda: NOON)
+            desk = PageDesk(spool, self.daemon, lambda: NOON)
             self.app.mount("/", create_app(desk, "token", ()))
             yield
             await spool.close()

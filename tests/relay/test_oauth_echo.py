@@ -13,7 +13,7 @@ from fakes.oauth_accounts import at_google, at_microsoft, secret_file
 
 from relay.account.provider import provider_of
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 APP_SECRET = "CANARY-app~secret.+/=%&"

@@ -17,7 +17,7 @@ from relay.account.consent import read_redirect
 from relay.account.provider import CodeConsent, Consented, provider_of
 from relay.config.model import OAuth2
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 USER = "boekhouding@bakkerij.example"

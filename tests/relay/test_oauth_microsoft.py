@@ -17,7 +17,7 @@ from presets.verdict import Scope
 from relay.account.provider import provider_of
 from relay.config.model import OAuth2, SecretRef
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 USER = "boekhouding@bakkerij.example"

@@ -14,7 +14,7 @@ from relay.account import microsoft, refusal
 from relay.account.refusal import causes, consent_again, judge_refusal, meaning, steps
 from relay.account.validity import Validity, works_until
 from relay.config.model import Issuer, OAuth2, SecretRef
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 USER = "o'neill@bakkerij.example"

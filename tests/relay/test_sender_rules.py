@@ -25,7 +25,8 @@ from relay.delivery.route import find_path, sender_policy
 from relay.delivery.sender_rule import SenderSettings, covering_rule, leave
 from relay.message import headers
 from relay.spool.ids import id_text
-from relay.spool.model import HeldFor, SenderRule, State
+from relay.spool.ledger_entry import SenderRule
+from relay.spool.model import HeldFor, State
 
 ACCOUNT = "bakker@bakkerij.nl"
 INFO = "info@bakkerij.nl"

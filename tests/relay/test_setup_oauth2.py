@@ -17,7 +17,7 @@ from fakes.smarthost import Smarthost
 from relay.cli.setup_checks import Trial, try_out
 from relay.config.load import load
 from relay.setup.questions import Situation
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 TO = "klant@elders.example"
 

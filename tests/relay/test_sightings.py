@@ -23,8 +23,9 @@ from relay.control.documents import history_document
 from relay.delivery.sightings import Sightings, certificate_seen, read_seen
 from relay.smarthost.connect import Connection
 from relay.spool.errors import SpoolError
-from relay.spool.model import Failure, History, Outcome
+from relay.spool.model import Outcome
 from relay.spool.protocol import Ledger
+from relay.spool.statistics import Failure, History
 
 
 class CountedLedger:

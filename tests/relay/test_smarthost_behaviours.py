@@ -19,7 +19,8 @@ from relay.config.model import Smarthost as Entry
 from relay.config.model import TlsMode
 from relay.envelope import Recipient
 from relay.smarthost.connect import Timeouts
-from relay.spool.model import BlockedBy, MessageView
+from relay.spool.ledger_entry import BlockedBy
+from relay.spool.view import MessageView
 
 TABLE = Path(__file__).parents[1] / "dialogs" / "smarthost.table"
 SENDER, RECIPIENT = "info@bakkerij.nl", Recipient("een@example.net", frozenset({"NEVER"}))

@@ -16,19 +16,21 @@ from fakes.stores import AnySpool, Store
 from presets.reply import Reply
 from relay.envelope import Envelope, Recipient
 from relay.spool.errors import SpoolBusy, SpoolFailing
-from relay.spool.model import (
+from relay.spool.ledger_entry import (
     AdoptedDevice,
-    AttemptRecord,
     Block,
     BlockedBy,
+    PausedAccount,
+    RefusedDevice,
+    SenderRule,
+)
+from relay.spool.model import (
+    AttemptRecord,
     HeldFor,
     NewMessage,
     Outcome,
-    PausedAccount,
     Placement,
     RecipientResult,
-    RefusedDevice,
-    SenderRule,
     Settlement,
     State,
 )

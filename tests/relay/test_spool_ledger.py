@@ -7,7 +7,7 @@ import pytest
 from fakes.stores import AnySpool, Store
 
 from presets.reply import Reply
-from relay.spool.model import (
+from relay.spool.ledger_entry import (
     AccountPace,
     AdoptedDevice,
     Block,

@@ -23,29 +23,31 @@ from presets.reply import Reply
 from relay.cli.app import app
 from relay.config.secret import SecretRef
 from relay.envelope import Envelope, Origin, Recipient
-from relay.spool.lock import SpoolLock
-from relay.spool.model import (
+from relay.spool.ledger_entry import (
     AdoptedDevice,
-    AttemptRecord,
     Block,
     BlockedBy,
-    Grant,
-    HeldFor,
     LaneAccount,
-    NewMessage,
-    Outcome,
     PausedAccount,
-    Placement,
-    RecipientResult,
     RefusedDevice,
     SenderRule,
+    Usage,
+)
+from relay.spool.lock import SpoolLock
+from relay.spool.model import (
+    AttemptRecord,
+    HeldFor,
+    NewMessage,
+    Outcome,
+    Placement,
+    RecipientResult,
     Settlement,
     State,
-    Usage,
 )
 from relay.spool.sharing import Vitals
 from relay.spool.sqlite import open_spool
 from relay.spool.transfer.postgres_end import PostgresTarget
+from relay.spool.vault_entry import Grant
 
 pytestmark = needs("postgres")
 

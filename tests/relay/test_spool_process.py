@@ -11,7 +11,7 @@ import pytest
 from fakes.relay_process import RelayProcess
 from fakes.stocked_spool import add_message
 
-from relay.spool.errors import SpoolError, SpoolFailing, SpoolFull
+from relay.spool.errors import SpoolError, SpoolFull, SpoolGone
 from relay.spool.ids import id_text
 from relay.spool.lock import SpoolInUse, SpoolLock
 from relay.spool.sqlite import SqliteSpool, open_spool
@@ -105,10 +105,10 @@ async def test_who_waits_when_it_dies_hears_so(tmp_path: Path) -> None:
         assert not any(each.done() for each in asked)
         writer._process.kill()
         ended = await asyncio.gather(*asked, return_exceptions=True)
-        assert {type(each) for each in ended} == {SpoolFailing}
+        assert {type(each) for each in ended} == {SpoolGone}
         async with asyncio.timeout(20):
             await spool.gone()
-        assert isinstance(spool.trouble, SpoolFailing)
+        assert isinstance(spool.trouble, SpoolGone)
         with pytest.raises(SpoolError):
             await spool.ledger.remember("c", "1")
 

@@ -12,10 +12,9 @@ from fakes.stores import AnySpool, Store
 from presets.reply import Reply
 from relay.envelope import Envelope, Origin, Recipient
 from relay.spool.errors import BodyDamaged, SpoolError
+from relay.spool.ledger_entry import Block, BlockedBy
 from relay.spool.model import (
     AttemptRecord,
-    Block,
-    BlockedBy,
     HeldFor,
     NewMessage,
     Outcome,

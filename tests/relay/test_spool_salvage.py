@@ -16,15 +16,8 @@ from fakes.stocked_spool import add_message
 from presets.reply import Reply
 from relay.spool.errors import SpoolDamaged, SpoolTooNew
 from relay.spool.ids import id_number, id_text
-from relay.spool.model import (
-    AttemptRecord,
-    HeldFor,
-    Outcome,
-    PausedAccount,
-    RecipientResult,
-    Settlement,
-    State,
-)
+from relay.spool.ledger_entry import PausedAccount
+from relay.spool.model import AttemptRecord, HeldFor, Outcome, RecipientResult, Settlement, State
 from relay.spool.sqlite import SqliteSpool, open_spool
 from relay.spool.sqlite.aside import next_path
 

@@ -10,9 +10,10 @@ import pytest
 
 from relay.config.secret import SecretRef
 from relay.spool.errors import SpoolError, VaultError
-from relay.spool.model import Grant, PausedAccount
+from relay.spool.ledger_entry import PausedAccount
 from relay.spool.sqlite import open_spool
 from relay.spool.sqlite.still import StillSpool
+from relay.spool.vault_entry import Grant
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 ACCOUNT = ("mail.example", "bakker")

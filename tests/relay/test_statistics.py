@@ -20,10 +20,11 @@ from fakes.stores import AnySpool, Store
 from relay.config.model import Listener, TlsMode
 from relay.monitor.statistics import LOOK_BACK, ArrivalTally, RollUp, by_day, silence, total
 from relay.spool.errors import SpoolFailing
-from relay.spool.model import Arrivals, HourCount, State
+from relay.spool.model import State
 from relay.spool.postgres.statistics import count as count_shared
 from relay.spool.sqlite import SqliteSpool, open_spool
 from relay.spool.sqlite.statistics import SQL, count
+from relay.spool.statistics import Arrivals, HourCount
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -14,8 +14,8 @@ from fakes.service_manager import ServiceManager
 from relay.monitor import systemd
 from relay.monitor.systemd import Notifier, Supervision, Vitals
 from relay.spool.errors import SpoolError, SpoolFailing, SpoolFull
-from relay.spool.model import Totals
 from relay.spool.protocol import Spool
+from relay.spool.statistics import Totals
 
 SMARTHOST = '[[smarthost]]\nname = "isp"\nhost = "127.0.0.1"\nport = 9\ntls = "none"'
 WATCHDOG_USEC = 1_000_000

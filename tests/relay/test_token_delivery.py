@@ -26,9 +26,10 @@ from relay.account.login_test import LoginTest
 from relay.config.model import Route
 from relay.config.model import Smarthost as Entry
 from relay.config.secret import SecretRef
-from relay.delivery.blocks import BY_OPERATOR, Trouble
+from relay.delivery.trouble import BY_OPERATOR, Trouble
 from relay.smarthost.tokens import NoToken
-from relay.spool.model import BlockedBy, PausedAccount, State
+from relay.spool.ledger_entry import BlockedBy, PausedAccount
+from relay.spool.model import State
 
 SENDER = "boekhouding@bakkerij.example"
 TWO = (Route(recipient="*@twee.net", smarthosts=("two",)),)

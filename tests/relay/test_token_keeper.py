@@ -16,7 +16,7 @@ from relay.config.model import AuthMethod, Config, OAuth2, Smarthost, Spool
 from relay.config.secret import SecretRef
 from relay.smarthost.tokens import NoToken
 from relay.spool.errors import SpoolFull, VaultError
-from relay.spool.model import Grant
+from relay.spool.vault_entry import Grant
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 HOST, USER = "smtp.office365.com", "boekhouding@bakkerij.example"

@@ -18,8 +18,9 @@ from fakes.smarthost import Smarthost
 from fakes.token_login import consented, token_behaviour, token_entry, token_requests
 
 from relay.config.secret import SecretRef
-from relay.spool.model import Grant, State
+from relay.spool.model import State
 from relay.spool.sqlite import open_spool
+from relay.spool.vault_entry import Grant
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 _ROOT = Path(__file__).resolve().parents[2]

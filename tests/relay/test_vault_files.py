@@ -15,10 +15,10 @@ from cryptography.fernet import Fernet
 
 from relay.config.secret import SecretRef
 from relay.spool.errors import VaultError
-from relay.spool.model import Grant
 from relay.spool.sqlite import SqliteSpool, open_spool
 from relay.spool.vault import FileVault, tokens_file
 from relay.spool.vault_cipher import fernet_key
+from relay.spool.vault_entry import Grant
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ACCOUNT = ("smtp.office365.com", "boekhouding@bakkerij.example")

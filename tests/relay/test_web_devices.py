@@ -10,11 +10,12 @@ from fakes.past_mail import BODY, Mail, put
 from fakes.stocked_spool import NOON, TABLES, FakeDaemon, office_config
 
 from relay.access.learning import WINDOW_SETTING
-from relay.control.desk import Desk
 from relay.control.device_report import DeviceReport
 from relay.control.documents import Document
+from relay.control.page_desk import PageDesk
 from relay.monitor.statistics import LOOK_BACK, ArrivalTally, RollUp
-from relay.spool.model import AdoptedDevice, RefusedDevice, State
+from relay.spool.ledger_entry import AdoptedDevice, RefusedDevice
+from relay.spool.model import State
 from relay.spool.sqlite import SqliteSpool, open_spool
 
 HOUR = timedelta(hours=1)
@@ -151,7 +152,7 @@ async def test_refused_devices_until_they_are_allowed(tmp_path: Path, spool: Sql
     assert reply["nl"] != reply["en"]
     assert all(text.startswith("554 5.7.1 192.168.1.200") for text in reply.values())
     assert found["learning_until"] == "2026-11-21T13:00:00.000Z"
-    desk = Desk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
+    desk = PageDesk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
     await desk.client_allow("192.168.1.200", "printer")
     found = await desk.devices()
     assert found["refused"] == []

@@ -9,7 +9,7 @@ import pytest
 from fakes.stocked_spool import NOON, FakeDaemon, add_message, office_config
 
 from relay.config.model import Web
-from relay.control.desk import Desk
+from relay.control.page_desk import PageDesk
 from relay.monitor import mail_log
 from relay.spool.sqlite import open_spool
 from relay.web import events, server
@@ -34,7 +34,7 @@ async def running(tmp_path: Path) -> AsyncIterator[tuple[WebServer, Changes, str
     """A server with one message in its spool."""
     spool = open_spool(tmp_path / "spool.db", lambda: NOON)
     id_ = await add_message(spool)
-    desk = Desk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
+    desk = PageDesk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
     changes = Changes()
     changes.follow()
     web = WebServer(Web(port=0))
@@ -195,7 +195,7 @@ async def test_a_request_that_never_comes_whole_is_dropped(
 ) -> None:
     monkeypatch.setattr(server, "_PATIENCE_SECONDS", 0.1)
     spool = open_spool(tmp_path / "spool.db", lambda: NOON)
-    desk = Desk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
+    desk = PageDesk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
     web = WebServer(Web(port=0))
     web.bind()
     await web.start(create_app(desk, TOKEN, ()))

@@ -15,11 +15,13 @@ from fakes.stocked_spool import NOON, FakeDaemon, multiply, office_config
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from relay.control.desk import Desk
 from relay.control.errors import Declined
 from relay.control.messages import MOST_FOUND, Sought
+from relay.control.page_desk import PageDesk
 from relay.spool.ids import id_text
-from relay.spool.model import Search, SenderRule, State
+from relay.spool.ledger_entry import SenderRule
+from relay.spool.model import State
+from relay.spool.search import Search
 from relay.spool.sqlite import SqliteSpool, open_spool, search
 from relay.web.api import create_app
 
@@ -43,21 +45,21 @@ async def spool(tmp_path: Path) -> AsyncIterator[SqliteSpool]:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, spool: SqliteSpool) -> Desk:
-    return Desk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
+async def desk(tmp_path: Path, spool: SqliteSpool) -> PageDesk:
+    return PageDesk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
 
 
 async def stocked(spool: SqliteSpool) -> dict[str, Mail]:
     return {id_text(await put(spool, mail)): mail for mail in ALL}
 
 
-async def found(desk: Desk, stock: dict[str, Mail], **sought: Any) -> list[Mail]:
+async def found(desk: PageDesk, stock: dict[str, Mail], **sought: Any) -> list[Mail]:
     answer = await desk.messages(Sought(**sought))
     assert (answer["schema"], answer["command"], answer["next"]) == ("relay/1", "messages", None)
     return [stock[each["id"]] for each in answer["messages"]]
 
 
-async def test_all_of_them_the_newest_first(desk: Desk, spool: SqliteSpool) -> None:
+async def test_all_of_them_the_newest_first(desk: PageDesk, spool: SqliteSpool) -> None:
     assert await found(desk, await stocked(spool)) == list(reversed(ALL))
 
 
@@ -84,18 +86,18 @@ async def test_all_of_them_the_newest_first(desk: Desk, spool: SqliteSpool) -> N
     ],
 )
 async def test_what_fits(
-    desk: Desk, spool: SqliteSpool, sought: dict[str, str], expected: list[Mail]
+    desk: PageDesk, spool: SqliteSpool, sought: dict[str, str], expected: list[Mail]
 ) -> None:
     assert await found(desk, await stocked(spool), **sought) == expected
 
 
-async def test_an_id_finds_its_own_message(desk: Desk, spool: SqliteSpool) -> None:
+async def test_an_id_finds_its_own_message(desk: PageDesk, spool: SqliteSpool) -> None:
     stock = await stocked(spool)
     wanted = next(iter(stock))
     assert await found(desk, stock, text=f" {wanted.lower()} ") == [KASSA]
 
 
-async def test_a_page_goes_on_where_the_last_ended(desk: Desk, spool: SqliteSpool) -> None:
+async def test_a_page_goes_on_where_the_last_ended(desk: PageDesk, spool: SqliteSpool) -> None:
     stock = await stocked(spool)
     seen: list[Mail] = []
     before = ""
@@ -119,12 +121,12 @@ async def test_a_page_goes_on_where_the_last_ended(desk: Desk, spool: SqliteSpoo
         {"text": "x" * 201},
     ],
 )
-async def test_what_cannot_be_asked(desk: Desk, sought: dict[str, Any]) -> None:
+async def test_what_cannot_be_asked(desk: PageDesk, sought: dict[str, Any]) -> None:
     with pytest.raises(Declined):
         await desk.messages(Sought(**sought))
 
 
-async def test_the_fields_of_a_message(desk: Desk, spool: SqliteSpool) -> None:
+async def test_the_fields_of_a_message(desk: PageDesk, spool: SqliteSpool) -> None:
     many = tuple(f"klant{number}@example.net" for number in range(40))
     await put(spool, replace(QUEUED, recipients=many, subject="Factuur 7"))
     answer = await desk.messages(Sought(recipient="klant33"))
@@ -185,7 +187,7 @@ async def test_no_search_reads_whole_tables(spool: SqliteSpool, state: State | N
     assert unfinished or any(expected in each for each in plan), plan
 
 
-async def test_show_tells_as_whom_a_message_leaves(desk: Desk, spool: SqliteSpool) -> None:
+async def test_show_tells_as_whom_a_message_leaves(desk: PageDesk, spool: SqliteSpool) -> None:
     rule = SenderRule("isp", "info@mijnbakkerij.nl", "bakker@ziggo.nl", NOON)
     await spool.ledger.adopt_sender(rule)
     number = await put(spool, QUEUED)
@@ -200,7 +202,7 @@ async def test_show_tells_as_whom_a_message_leaves(desk: Desk, spool: SqliteSpoo
 
 
 async def test_a_smarthost_that_is_gone_says_nothing_of_the_sender(
-    desk: Desk, spool: SqliteSpool
+    desk: PageDesk, spool: SqliteSpool
 ) -> None:
     number = await put(spool, replace(QUEUED, lane="weg"))
     assert (await desk.queue_show(id_text(number)))["leaves"] == []
@@ -213,7 +215,7 @@ def test_over_http(tmp_path: Path) -> None:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         spool = open_spool(tmp_path / "spool.db", lambda: NOON)
         await stocked(spool)
-        desk = Desk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
+        desk = PageDesk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
         app.mount("/", create_app(desk, "t", ()))
         yield
         await spool.close()

@@ -12,7 +12,7 @@ from fakes.stocked_spool import TABLES, office_config
 from fakes.web_desk import WebDesk, web_desk
 
 from relay.config.load import sandbox
-from relay.control.desk import Desk
+from relay.control.page_desk import PageDesk
 
 
 @pytest.fixture
@@ -148,4 +148,4 @@ def test_a_full_disk_takes_no_test_message_either(tmp_path: Path) -> None:
         error = web.post("/test-message", 503, to="k@example.net")["error"]
         assert "reserve_bytes" in error["en"]
         assert web.get("/queue")["total"] == 0
-        assert isinstance(web.desk, Desk)
+        assert isinstance(web.desk, PageDesk)

@@ -17,21 +17,16 @@ from presets.reply import Reply
 from relay.config.load import sandbox
 from relay.control import causes, health
 from relay.control.causes import Cause, Figures, cause, health_document
-from relay.control.desk import Desk
 from relay.control.documents import Document
+from relay.control.page_desk import PageDesk
 from relay.control.today import Parts, Today
-from relay.delivery.blocks import BY_OPERATOR
+from relay.delivery.trouble import BY_OPERATOR
 from relay.monitor.statistics import LOOK_BACK, ArrivalTally, RollUp
 from relay.spool.errors import SpoolError, SpoolFull
-from relay.spool.model import (
-    Block,
-    BlockedBy,
-    PausedAccount,
-    RefusedDevice,
-    State,
-    Statistics,
-)
+from relay.spool.ledger_entry import Block, BlockedBy, PausedAccount, RefusedDevice
+from relay.spool.model import State
 from relay.spool.sqlite import SqliteSpool, open_spool
+from relay.spool.statistics import Statistics
 from relay.web.api import create_app
 
 HOUR = timedelta(hours=1)
@@ -48,8 +43,8 @@ async def spool(tmp_path: Path) -> AsyncIterator[SqliteSpool]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, spool: SqliteSpool) -> Desk:
-    return Desk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
+def desk(tmp_path: Path, spool: SqliteSpool) -> PageDesk:
+    return PageDesk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
 
 
 def slugs(found: Document) -> list[str]:
@@ -61,7 +56,7 @@ async def pause(spool: SqliteSpool, cause: str = "wrong-password") -> None:
     await spool.ledger.pause(account)
 
 
-async def test_nothing_yet(desk: Desk) -> None:
+async def test_nothing_yet(desk: PageDesk) -> None:
     found = await desk.today()
     assert (found["schema"], found["command"]) == ("relay/1", "today")
     assert found["health"] == {
@@ -77,7 +72,7 @@ async def test_nothing_yet(desk: Desk) -> None:
     assert len(found["days"]) == 30
 
 
-async def test_counts_and_charts(desk: Desk, spool: SqliteSpool) -> None:
+async def test_counts_and_charts(desk: PageDesk, spool: SqliteSpool) -> None:
     for mail in (
         Mail(NOON - 31 * DAY),
         Mail(NOON - 2 * DAY, State.FAILED),
@@ -110,7 +105,7 @@ async def test_the_day_is_that_of_the_reader(tmp_path: Path, spool: SqliteSpool)
     midnight = NOON.replace(hour=0)
     await put(spool, Mail(midnight - HOUR))  # 00:00 in Amsterdam
     await RollUp(spool, ArrivalTally(), lambda: NOON, lambda: LOOK_BACK).run()
-    desk = Desk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
+    desk = PageDesk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
     parts = Parts(
         await desk.status(),
         await desk.account_list(),
@@ -129,7 +124,7 @@ async def test_the_day_is_that_of_the_reader(tmp_path: Path, spool: SqliteSpool)
 
 
 async def test_accounts_tell_what_is_left_and_whether_they_work(
-    desk: Desk, spool: SqliteSpool
+    desk: PageDesk, spool: SqliteSpool
 ) -> None:
     await pause(spool)
     isp, m365 = (await desk.today())["accounts"]
@@ -138,7 +133,7 @@ async def test_accounts_tell_what_is_left_and_whether_they_work(
     assert (m365["smarthosts"], m365["paused"], m365["consent"]) == (["m365"], False, "not-needed")
 
 
-async def test_the_weightiest_cause_makes_the_sentence(desk: Desk, spool: SqliteSpool) -> None:
+async def test_the_weightiest_cause_makes_the_sentence(desk: PageDesk, spool: SqliteSpool) -> None:
     await put(spool, Mail(NOON - 2 * HOUR, State.QUEUED))
     await put(spool, Mail(NOON, State.FAILED))
     await spool.ledger.note_refused(
@@ -173,7 +168,7 @@ async def test_the_weightiest_cause_makes_the_sentence(desk: Desk, spool: Sqlite
     assert health["causes"][-1]["page"] == "devices"
 
 
-async def test_a_pause_by_hand_is_no_alarm(desk: Desk, spool: SqliteSpool) -> None:
+async def test_a_pause_by_hand_is_no_alarm(desk: PageDesk, spool: SqliteSpool) -> None:
     await pause(spool, BY_OPERATOR)
     health = (await desk.today())["health"]
     assert health["level"] == "warning"
@@ -181,7 +176,7 @@ async def test_a_pause_by_hand_is_no_alarm(desk: Desk, spool: SqliteSpool) -> No
 
 
 async def test_a_disk_in_trouble_is_told(
-    desk: Desk, spool: SqliteSpool, monkeypatch: pytest.MonkeyPatch
+    desk: PageDesk, spool: SqliteSpool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(spool), "trouble", SpoolFull("full"))
     found = await desk.today()
@@ -192,7 +187,7 @@ async def test_a_disk_in_trouble_is_told(
 
 @pytest.mark.parametrize("method", ["totals", "statistics"])
 async def test_a_spool_that_cannot_be_read_is_told(
-    desk: Desk, spool: SqliteSpool, monkeypatch: pytest.MonkeyPatch, method: str
+    desk: PageDesk, spool: SqliteSpool, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     async def fail(*values: object) -> Statistics:
         raise SpoolError("the disk gave up")
@@ -208,7 +203,7 @@ async def test_a_spool_that_cannot_be_read_is_told(
 async def test_the_sandbox_has_nothing_to_complain_of(tmp_path: Path, spool: SqliteSpool) -> None:
     config = sandbox({"HOME": str(tmp_path), "LANG": "nl_NL"})
     await put(spool, Mail(NOON, State.HELD))
-    found = await Desk(spool, FakeDaemon(config, spool), lambda: NOON).today()
+    found = await PageDesk(spool, FakeDaemon(config, spool), lambda: NOON).today()
     assert found["health"]["level"] == "ok"
     assert "sandbox" in found["health"]["text"]["nl"]
     assert "1 bericht te bekijken" in found["health"]["text"]["nl"]
@@ -294,7 +289,7 @@ async def test_over_http(tmp_path: Path) -> None:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         spool = open_spool(tmp_path / "spool.db", lambda: NOON)
         await put(spool, Mail(NOON))
-        desk = Desk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
+        desk = PageDesk(spool, FakeDaemon(office_config(tmp_path), spool), lambda: NOON)
         app.mount("/", create_app(desk, "t", ()))
         yield
         await spool.close()

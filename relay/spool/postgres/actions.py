@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from presets.reply import Reply
-from relay.spool.model import Acted, NewMessage, Waiting
+from relay.spool.model import NewMessage, Waiting
 from relay.spool.postgres import statistics
 from relay.spool.postgres.columns import report
 from relay.spool.postgres.sql import statements
-from relay.spool.sqlite.rows import reply_columns
+from relay.spool.rows import reply_columns
+from relay.spool.view import Acted
 
 if TYPE_CHECKING:
     from relay.spool.postgres.server import Connection

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from zlib import crc32
 
-from relay.spool.model import (
-    AttemptRecord,
-    Claim,
-    NewMessage,
-    QueuedRecipient,
-    Settlement,
-    State,
-    Usage,
-)
+from relay.spool.claim_rows import result_rows
+from relay.spool.ledger_entry import Usage
+from relay.spool.model import AttemptRecord, Claim, NewMessage, Settlement, State
 from relay.spool.postgres.deeds import Arrival, Deed, Kind
-from relay.spool.sqlite.rows import (
+from relay.spool.rows import (
     clean,
-    from_micros,
     recipient_columns,
     reply_columns,
-    to_envelope,
     to_micros,
     to_minutes,
-    to_recipient,
 )
 
 
@@ -68,7 +59,7 @@ def report(message: NewMessage, body: bytes) -> Arrival:
 def ending(settlement: Settlement) -> Deed:
     """How a claim ended."""
     claim, at = settlement.claim, to_micros(settlement.at)
-    results, refusals, moves = _results(settlement)
+    results, refusals, moves = result_rows(settlement)
     columns: dict[str, object] = {
         "message": claim.message,
         "lane": claim.lane,
@@ -99,39 +90,6 @@ def wanting(
     return Deed(Kind.CLAIM, columns, result=result)
 
 
-def claim_of(row: Sequence[Any]) -> Claim:
-    """A row of `relay_claim`, without its place."""
-    message, lane, tries, token, received_at, expires_at, client, client_address, *rest = row
-    *envelope_columns, size_bytes, message_id, is_dsn, in_doubt, warned_at = rest[:10]
-    recipient_rows, body, crc = rest[10:]
-    recipients = []
-    queued = []
-    for position, *columns, state, at, pinned in json.loads(recipient_rows):
-        recipient = to_recipient(*columns)
-        recipients.append(recipient)
-        if state == State.QUEUED and at == lane:
-            queued.append(QueuedRecipient(position, recipient, pinned))
-    whole = body is not None and len(body) == size_bytes and crc == crc32(body)
-    return Claim(
-        message=message,
-        lane=lane,
-        token=token,
-        tries=tries,
-        received_at=from_micros(received_at),
-        expires_at=from_micros(expires_at),
-        client=client,
-        client_address=client_address,
-        envelope=to_envelope(envelope_columns, tuple(recipients)),
-        recipients=tuple(queued),
-        bytes=size_bytes,
-        message_id=message_id,
-        is_dsn=is_dsn,
-        in_doubt=in_doubt > 0,
-        warned=warned_at is not None,
-        body=body if whole else None,
-    )
-
-
 def _recipients(message: NewMessage) -> list[tuple[object, ...]]:
     pairs = zip(message.envelope.recipients, message.placements, strict=True)
     return [
@@ -143,23 +101,6 @@ def _recipients(message: NewMessage) -> list[tuple[object, ...]]:
         )
         for recipient, place in pairs
     ]
-
-
-def _results(settlement: Settlement) -> tuple[list[object], list[object], list[object]]:
-    """Who waits no more; who waits on, with a reply; who waits on in another lane."""
-    results: list[object] = []
-    refusals: list[object] = []
-    moves: list[object] = []
-    for result in settlement.results:
-        reply = reply_columns(result.reply)
-        if result.state is not State.QUEUED:
-            results.append((result.position, result.state, result.held_for, *reply))
-            continue
-        if result.reply is not None:
-            refusals.append((result.position, *reply))
-        if result.lane is not None and result.lane != settlement.claim.lane:
-            moves.append((result.position, result.lane))
-    return results, refusals, moves
 
 
 def _attempt(settlement: Settlement, record: AttemptRecord, *, first: bool) -> list[object]:

@@ -12,7 +12,7 @@ from relay.spool.errors import SpoolError
 from relay.spool.model import Claim
 from relay.spool.postgres.deeds import LEASE_SECONDS
 from relay.spool.postgres.sql import statements
-from relay.spool.sqlite.rows import to_minutes
+from relay.spool.rows import to_minutes
 
 if TYPE_CHECKING:
     from relay.spool.postgres.server import Connection

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from relay.spool.node import this_node
-from relay.spool.postgres.desk import Desk
 from relay.spool.postgres.shares import SQL, PostgresShares
+from relay.spool.postgres.short_transactions import ShortTransactions
 from relay.spool.sharing import NodeView, Topic, Vitals
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ class PostgresNodes:
 
     shared = True
 
-    def __init__(self, desk: Desk, shares: PostgresShares, node: str) -> None:
+    def __init__(self, short: ShortTransactions, shares: PostgresShares, node: str) -> None:
         self.id = node
-        self._desk = desk
+        self._short = short
         self._shares = shares
         self._seen: dict[str, int] = {}
         self._hint = asyncio.Event()
@@ -58,12 +58,12 @@ class PostgresNodes:
             permits = list(self._shares.permits)
             await connection.execute(SQL["beat"], about, json.dumps(held), permits)
 
-        await self._desk.run(_KEY, work)
+        await self._short.run(_KEY, work)
         self._joined = True
-        await self._desk.run(_KEY, lambda c: c.execute(SQL["bury"]))
+        await self._short.run(_KEY, lambda c: c.execute(SQL["bury"]))
 
     async def changed(self) -> frozenset[Topic]:
-        rows = await self._desk.run(_KEY, lambda c: c.fetch(SQL["changes"]))
+        rows = await self._short.run(_KEY, lambda c: c.fetch(SQL["changes"]))
         found = {row["topic"]: row["version"] for row in rows}
         known = {each.value for each in Topic}
         topics = {each for each in found.keys() & known if found[each] != self._seen.get(each)}
@@ -88,8 +88,8 @@ class PostgresNodes:
 
     async def leave(self) -> None:
         if self._joined:
-            await self._desk.run(_KEY, lambda c: c.execute(SQL["leave"], self.id))
+            await self._short.run(_KEY, lambda c: c.execute(SQL["leave"], self.id))
 
     async def listed(self) -> tuple[NodeView, ...]:
-        rows: list[Any] = await self._desk.run(_KEY, lambda c: c.fetch(SQL["nodes"]))
+        rows: list[Any] = await self._short.run(_KEY, lambda c: c.fetch(SQL["nodes"]))
         return tuple(NodeView(**row) for row in rows)

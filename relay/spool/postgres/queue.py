@@ -7,32 +7,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from presets.reply import Reply
+from relay.spool.claim_rows import to_claim
 from relay.spool.errors import SpoolError
 from relay.spool.ids import IdSource
-from relay.spool.model import (
-    Acted,
-    Arrivals,
-    Claim,
-    Found,
-    HeldFor,
-    History,
-    MessageView,
-    NewMessage,
-    Search,
-    Settlement,
-    State,
-    Statistics,
-    Totals,
-    Waiting,
-)
+from relay.spool.model import Claim, HeldFor, NewMessage, Settlement, State, Waiting
 from relay.spool.postgres import actions, search, statistics, views
 from relay.spool.postgres.body import PostgresBodyWriter, read_body
-from relay.spool.postgres.columns import arrival, claim_of, ending, wanting
+from relay.spool.postgres.columns import arrival, ending, wanting
 from relay.spool.postgres.deeds import CARRIED_BYTES, Deed, Kind
 from relay.spool.postgres.leases import Leases
 from relay.spool.postgres.sql import statements
 from relay.spool.protocol import BodyWriter
-from relay.spool.sqlite.rows import optional_time, to_micros
+from relay.spool.rows import optional_time, to_micros
+from relay.spool.search import Found, Search
+from relay.spool.statistics import Arrivals, History, Statistics, Totals
+from relay.spool.view import Acted, MessageView
 
 if TYPE_CHECKING:
     from relay.spool.postgres.reader import Reader
@@ -79,16 +68,19 @@ class PostgresQueue:
     def body_writer(self, message: int) -> PostgresBodyWriter:
         return PostgresBodyWriter(self._intake, message)
 
-    async def accept(self, message: NewMessage, body: BodyWriter) -> None:
+    async def accept(
+        self, message: NewMessage, body: BodyWriter, *, claim: bool = False
+    ) -> Claim | None:
         if not isinstance(body, PostgresBodyWriter) or body.message != message.id:
             raise TypeError("the body was not written for this message")
         columns = arrival(message, body.size_bytes, body.last_piece())
         await self._intake.do(Deed(Kind.ACCEPT, {}, (columns,)))
         self._tell({place.lane for place in message.placements if place.held_for is None})
+        return None  # any node may have it
 
     async def claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
         def taken(rows: list[Any]) -> tuple[Claim, ...]:
-            claims = tuple(map(claim_of, rows))
+            claims = tuple(map(to_claim, rows))
             self._leases.take(claims)
             return claims
 
@@ -101,7 +93,7 @@ class PostgresQueue:
         row = await self._reader.run(
             lambda connection: connection.fetchrow(SQL["read"], message, CARRIED_BYTES)
         )
-        return None if row is None else claim_of(row)
+        return None if row is None else to_claim(row)
 
     async def hold_expired(self) -> tuple[int, ...]:
         now = to_micros(self._clock())

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from presets.reply import Reply
 from relay.spool.ids import id_number
-from relay.spool.model import Found, FoundMessage, Search, State
+from relay.spool.model import State
 from relay.spool.postgres.sql import statements
 from relay.spool.postgres.views import queue_rows
-from relay.spool.sqlite.rows import clean, from_micros, optional_time, to_micros, to_reply
+from relay.spool.rows import clean, from_micros, optional_time, to_micros, to_reply
+from relay.spool.search import Found, FoundMessage, Search
 from relay.spool.sqlite.search import MOST_RECIPIENTS, WINDOW
-from relay.spool.sqlite.views import ORDER, WHERE, next_attempt_at, waiting_for
+from relay.spool.view_rows import ORDER, WHERE, next_attempt_at, waiting_for
 
 if TYPE_CHECKING:
     from relay.spool.postgres.server import Connection

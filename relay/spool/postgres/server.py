@@ -23,6 +23,10 @@ CONNECT_SECONDS = 4.0
 """For a connection, or a pooler's server, to be there: a client that waits for its 250 hears 451 in time."""
 
 STATEMENT_SECONDS = 15.0
+
+BEGIN_DURABLE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT relay_durable()"
+"""What is committed after it is synced; raises where the server does not sync. One round trip."""
+
 _OLDEST = 120000  # server_version_num of what is still tested by anybody
 
 _ASKED = """SELECT current_setting('fsync'), current_setting('full_page_writes'),

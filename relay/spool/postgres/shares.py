@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from relay.spool.errors import SpoolError
-from relay.spool.postgres.desk import Desk
+from relay.spool.postgres.short_transactions import ShortTransactions
 from relay.spool.postgres.sql import statements
 from relay.spool.sharing import AccountKey, NotYet, Permit, Slot, Terms
 
@@ -32,8 +32,8 @@ class PostgresShares:
     """See `relay.spool.sharing.Shares`. What is given back is told in the background, again and
     again until the server knows; who takes something waits for that."""
 
-    def __init__(self, desk: Desk, node: str) -> None:
-        self._desk = desk
+    def __init__(self, short: ShortTransactions, node: str) -> None:
+        self._short = short
         self._node = node
         self.connections: Counter[AccountKey] = Counter()
         """What this node holds, as far as it knows."""
@@ -48,7 +48,7 @@ class PostgresShares:
         mine = self.connections[account]
         values = (*account, self._node, mine, most)
         try:
-            row = await self._desk.run(account, lambda c: c.fetchrow(SQL["connect"], *values))
+            row = await self._short.run(account, lambda c: c.fetchrow(SQL["connect"], *values))
         except BaseException:
             self.hang_up(account)  # it may have been taken
             raise
@@ -72,7 +72,7 @@ class PostgresShares:
             terms.recipients_per_day,
             recipients,
         )
-        row = await self._desk.run(account, lambda c: c.fetchrow(SQL["begin"], *values))
+        row = await self._short.run(account, lambda c: c.fetchrow(SQL["begin"], *values))
         if row["permit"] is None:
             return NotYet(timedelta(seconds=row["wait"]), row["day"])
         self.permits[row["permit"]] = account
@@ -82,7 +82,7 @@ class PostgresShares:
         self, account: AccountKey, terms: Terms, permit: Permit, recipients: int
     ) -> Permit:
         values = (*account, permit.id, terms.recipients_per_day, recipients)
-        granted = await self._desk.run(account, lambda c: c.fetchval(SQL["widen"], *values))
+        granted = await self._short.run(account, lambda c: c.fetchval(SQL["widen"], *values))
         return Permit(permit.id, granted)
 
     def end(self, permits: Sequence[Permit], used: int) -> None:
@@ -94,7 +94,7 @@ class PostgresShares:
 
     async def recent(self, account: AccountKey) -> int:
         values = (*account, self._node)
-        found: int = await self._desk.run(account, lambda c: c.fetchval(SQL["recent"], *values))
+        found: int = await self._short.run(account, lambda c: c.fetchval(SQL["recent"], *values))
         return found
 
     def turn(self, name: str) -> AbstractAsyncContextManager[None]:
@@ -112,14 +112,14 @@ class PostgresShares:
         key = ("~turn", name)
         values = (name, self._node, _TURN_SECONDS)
         while True:
-            if await self._desk.run(key, lambda c: c.fetchval(SQL["take_turn"], *values)):
+            if await self._short.run(key, lambda c: c.fetchval(SQL["take_turn"], *values)):
                 break
             await asyncio.sleep(_TURN_PAUSE_SECONDS)
         try:
             yield
         finally:
             with suppress(SpoolError):  # then its time runs out
-                await self._desk.run(key, lambda c: c.execute(SQL["give_turn"], name, self._node))
+                await self._short.run(key, lambda c: c.execute(SQL["give_turn"], name, self._node))
 
     def _tell_soon(self) -> None:
         if self._telling is None or self._telling.done():
@@ -168,4 +168,4 @@ class PostgresShares:
             if used or unused:
                 await connection.execute(SQL["end"], *account, used, unused)
 
-        await self._desk.run(account, work)
+        await self._short.run(account, work)

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from relay.spool.model import Arrivals, Statistics
+from relay.spool.hour_tally import FRESH, MICROS_AN_HOUR, HourTally, arrival_rows
 from relay.spool.postgres.sql import statements
-from relay.spool.sqlite.rows import clean, to_micros
-from relay.spool.sqlite.statistics import FRESH, _Tally
+from relay.spool.rows import to_micros
+from relay.spool.statistics import Arrivals, Statistics
 
 if TYPE_CHECKING:
     from relay.spool.postgres.server import Connection
 
 SQL = statements("statistics.sql")
 LOCK = statements("queue.sql")["lock"]
-
-_MICROS_AN_HOUR = 3_600_000_000
 
 
 async def uncounted(connection: Connection, since: int, limit: int) -> list[tuple[int, int]]:
@@ -37,23 +35,19 @@ async def count(connection: Connection, ids: Sequence[int]) -> None:
 
 async def note(connection: Connection, arrivals: Arrivals) -> None:
     """Add what only intake knows: TLS, and what it did not take."""
-    hours = [
-        (to_micros(hour) // _MICROS_AN_HOUR, clean(client), tls, refused)
-        for (hour, client), (tls, refused) in arrivals.hours.items()
-    ]
+    hours, seen = arrival_rows(arrivals)
     await connection.executemany(SQL["note_hour"], sorted(hours))
-    seen = [(clean(client), to_micros(at), tls) for client, (at, tls) in arrivals.seen.items()]
     await connection.executemany(SQL["note_seen"], sorted(seen))
 
 
 async def forget(connection: Connection, before: int) -> None:
     """Drop the hours before `before`."""
-    await connection.execute(SQL["forget_hours"], before // _MICROS_AN_HOUR)
+    await connection.execute(SQL["forget_hours"], before // MICROS_AN_HOUR)
 
 
 async def read(connection: Connection, since: datetime, now: datetime) -> Statistics:
     """All hours from that of `since` on, with what is not rolled up yet; of one moment."""
-    tally = _Tally(to_micros(since) // _MICROS_AN_HOUR)
+    tally = HourTally(to_micros(since) // MICROS_AN_HOUR)
     for client, last_at, tls in await connection.fetch(SQL["seen"]):
         tally.seen[client] = (last_at, tls)
     for *key, accepted, delivered, failed, size_bytes, tls, refused in await connection.fetch(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from relay.config.secret import SecretRef
 from relay.spool.errors import SpoolError
 from relay.spool.node import node_name
-from relay.spool.postgres.desk import Desk
 from relay.spool.postgres.faults import spool_error
 from relay.spool.postgres.hints import Hints
 from relay.spool.postgres.leases import Leases
@@ -22,6 +21,7 @@ from relay.spool.postgres.queue import PostgresQueue, Writers
 from relay.spool.postgres.reader import Reader
 from relay.spool.postgres.server import Server
 from relay.spool.postgres.shares import PostgresShares
+from relay.spool.postgres.short_transactions import ShortTransactions
 from relay.spool.postgres.sql import statements
 from relay.spool.postgres.vault import PostgresVault
 from relay.spool.postgres.writer import Writer
@@ -59,9 +59,9 @@ class PostgresSpool:
         self.queue = PostgresQueue(self.writers, self.reader, self.leases, clock, self._tell)
         self.ledger = PostgresLedger(self.writers.delivery, self.reader)
         self.vault: Vault = PostgresVault(self.writers.delivery, self.reader, secret_key, clock)
-        self._desk = Desk(server)
-        self.shares = PostgresShares(self._desk, node)
-        self.nodes = PostgresNodes(self._desk, self.shares, node)
+        self._short = ShortTransactions(server)
+        self.shares = PostgresShares(self._short, node)
+        self.nodes = PostgresNodes(self._short, self.shares, node)
         self.hints.follow(CHANGE, self.nodes.hint)
         self._tasks: list[asyncio.Task[None]] = []
         self.hints.follow(MAIL, self._heard)
@@ -93,7 +93,7 @@ class PostgresSpool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.shares.close()
-        await self._desk.close()
+        await self._short.close()
         await self.writers.intake.close()
         await self.writers.delivery.close()
         await self.reader.close()

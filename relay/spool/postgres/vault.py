@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from relay.config.secret import SecretError, SecretRef
 from relay.spool.errors import VaultError
-from relay.spool.model import Grant
 from relay.spool.postgres.sql import statements
-from relay.spool.sqlite.rows import to_micros
+from relay.spool.rows import to_micros
 from relay.spool.vault_cipher import fernet_key, new_salt, seal, unseal
+from relay.spool.vault_entry import Grant
 
 if TYPE_CHECKING:
     from relay.spool.postgres.reader import Reader

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from relay.spool.model import (
-    AttemptView,
-    Failure,
-    HeldFor,
-    History,
-    MessageView,
-    Outcome,
-    RecipientView,
-    State,
-    Totals,
-)
+from relay.spool.model import State
 from relay.spool.postgres.sql import statements
-from relay.spool.sqlite.rows import from_micros, optional_time, to_micros, to_repairs, to_reply
-from relay.spool.sqlite.views import ORDER, WHERE, next_attempt_at, waiting_for
+from relay.spool.rows import optional_time
+from relay.spool.statistics import History, Totals
+from relay.spool.view import MessageView
+from relay.spool.view_rows import WHERE, to_history, to_recipient_view, to_view
 
 if TYPE_CHECKING:
     from relay.spool.postgres.server import Connection
@@ -72,16 +63,9 @@ async def totals(connection: Connection) -> Totals:
 async def history(connection: Connection, lane: str) -> History:
     """The last attempt of `lane` that delivered, and those after it that did not."""
     delivered = await connection.fetchrow(SQL["last_delivered"], lane)
-    number, at, address = delivered or (0, None, None)
+    number = delivered[0] if delivered else 0
     failures = await connection.fetch(SQL["failures_after"], number, lane)
-    return History(
-        delivered_at=optional_time(at),
-        address=address,
-        failures=tuple(
-            Failure(from_micros(when), Outcome(outcome), phase, to_reply(*reply), where)
-            for when, outcome, phase, *reply, where in failures
-        ),
-    )
+    return to_history(delivered, failures)
 
 
 async def _views(
@@ -93,10 +77,11 @@ async def _views(
     ids = [row[0] for row in rows]
     recipients = defaultdict(list)
     for message, *columns in await connection.fetch(SQL["view_recipients"], ids):
-        recipients[message].append(_recipient(columns))
+        recipients[message].append(to_recipient_view(columns))
     queue = await queue_rows(connection, ids)
     return tuple(
-        _view(row, tuple(recipients[row[0]]), queue.get(row[0], []), now, attempts) for row in rows
+        to_view(row, tuple(recipients[row[0]]), queue.get(row[0], []), now, attempts)
+        for row in rows
     )
 
 
@@ -106,60 +91,3 @@ async def queue_rows(connection: Connection, ids: Sequence[int]) -> dict[int, li
     for message, *columns in await connection.fetch(SQL["view_queue"], list(ids)):
         found[message].append(tuple(columns))
     return found
-
-
-def _view(
-    row: Sequence[Any],
-    recipients: tuple[RecipientView, ...],
-    queue: list[Any],
-    now: datetime,
-    attempts: Sequence[Any],
-) -> MessageView:
-    state = next(state for state in ORDER if any(each.state is state for each in recipients))
-    sandbox = any(each.held_for is HeldFor.SANDBOX for each in recipients)
-    return MessageView(
-        id=row[0],
-        state=state,
-        waiting_for=waiting_for(state, sandbox, queue, to_micros(now)),
-        in_doubt=row[9] > 0,
-        leased=any(lease_owner is not None for _, lease_owner, _, _ in queue),
-        received_at=from_micros(row[1]),
-        client=row[2],
-        client_address=row[3],
-        sender=row[4],
-        bytes=row[5],
-        subject=row[6],
-        message_id=row[7],
-        next_attempt_at=next_attempt_at(queue),
-        recipients=recipients,
-        repairs=to_repairs(row[8]),
-        attempts=tuple(_attempt(each, recipients) for each in attempts),
-    )
-
-
-def _recipient(columns: Sequence[Any]) -> RecipientView:
-    address, state, origin, lane, held_for, *reply, pinned = columns
-    return RecipientView(
-        address=address,
-        state=State(state),
-        origin=origin,
-        lane=lane,
-        held_for=HeldFor(held_for) if held_for else None,
-        reply=to_reply(*reply),
-        pinned=pinned,
-    )
-
-
-def _attempt(row: Sequence[Any], recipients: tuple[RecipientView, ...]) -> AttemptView:
-    at, seconds, lane, address, phase, positions, *reply, outcome, in_doubt = row
-    return AttemptView(
-        at=from_micros(at),
-        seconds=seconds,
-        smarthost=lane,
-        address=address,
-        phase=phase,
-        recipients=tuple(recipients[position].address for position in json.loads(positions)),
-        reply=to_reply(*reply),
-        outcome=Outcome(outcome) if outcome else None,
-        in_doubt=in_doubt,
-    )

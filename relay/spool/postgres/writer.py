@@ -25,7 +25,7 @@ import asyncpg
 from relay.spool.errors import SpoolBusy, SpoolError, SpoolFailing, SpoolFull
 from relay.spool.postgres.deeds import Call, Deed, Kind
 from relay.spool.postgres.faults import is_conflict, is_lost, of_the_store, spool_error
-from relay.spool.postgres.server import CONNECT_SECONDS
+from relay.spool.postgres.server import BEGIN_DURABLE, CONNECT_SECONDS
 
 if TYPE_CHECKING:
     from relay.spool.postgres.server import Connection, Server
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Work = Callable[["Connection"], Awaitable[T]]
 
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _MOST_IN_ONE_COMMIT = 500
 _MOST_BYTES = 8_000_000  # of bodies in one commit: others wait for it
 _MOST_WAITING = 5000
@@ -215,8 +214,7 @@ class Writer:
         committing = False
         try:
             connection = await self._connected()
-            await connection.execute(_BEGIN, timeout=CONNECT_SECONDS)
-            await connection.execute("SELECT relay_durable()")
+            await connection.execute(BEGIN_DURABLE, timeout=CONNECT_SECONDS)
             if separately:
                 for job in batch:
                     await self._behind_savepoint(connection, job)
@@ -305,8 +303,7 @@ class Writer:
         """Write as much as a message needs, and take it back. Raises what is wrong."""
         connection = await self._connected()
         try:
-            await connection.execute(_BEGIN, timeout=CONNECT_SECONDS)
-            await connection.execute("SELECT relay_durable()")
+            await connection.execute(BEGIN_DURABLE, timeout=CONNECT_SECONDS)
             statement = "INSERT INTO body (message, position, bytes, crc) VALUES (-1, 0, $1, 0)"
             await connection.execute(statement, bytes(256_000))
             await connection.execute("ROLLBACK")

@@ -5,10 +5,12 @@ import sqlite3
 from zlib import crc32
 
 from relay.spool.model import NewMessage, State
-from relay.spool.sqlite.rows import clean, recipient_columns, to_micros
+from relay.spool.rows import clean, recipient_columns, to_micros
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
+
+_UNLEASED = (None, None, None, None)
 
 
 def message_row(
@@ -50,10 +52,12 @@ def dsn_row(message: NewMessage, body: bytes) -> tuple[object, ...]:
     return message_row(message, len(body), (0, body))
 
 
-def insert_row(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:
-    """The rows of a new message, within the caller's transaction."""
-    # Here, as the process that writes has more time than the loop.
-    connection.execute(SQL["accept"], (*row, crc32(row[-1] or b"")))  # type: ignore[arg-type]
+def insert_row(
+    connection: sqlite3.Connection, row: tuple[object, ...], lease: tuple[object, ...] = _UNLEASED
+) -> None:
+    """The rows of a new message, within the caller's transaction; with a lease it is claimed."""
+    # The checksum here, as the process that writes has more time than the loop.
+    connection.execute(SQL["accept"], (*row, crc32(row[-1] or b""), *lease))  # type: ignore[arg-type]
 
 
 def _recipients(message: NewMessage) -> str:

@@ -8,10 +8,11 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from relay.spool.model import Acted, Waiting
+from relay.spool.model import Waiting
 from relay.spool.sqlite import statistics
 from relay.spool.sqlite.accept import insert_row
 from relay.spool.sqlite.sql import statements
+from relay.spool.view import Acted
 
 SQL = statements("queue.sql")
 

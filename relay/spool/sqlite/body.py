@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from zlib import crc32
 
+from relay.spool.body import ArrivingBody
 from relay.spool.errors import BodyDamaged
 from relay.spool.ids import id_text
 from relay.spool.sqlite.deeds import execute
@@ -13,54 +14,20 @@ from relay.spool.sqlite.writer import Writer
 
 SQL = statements("queue.sql")
 
-IN_MEMORY_BYTES = 1_000_000
-"""Up to this size a message stays in memory until it is accepted, as one row."""
 
-PIECE_BYTES = 256_000
-"""The size of the further rows of a larger message."""
-
-
-class SqliteBodyWriter:
-    """Collects a message; beyond `IN_MEMORY_BYTES` its pieces are committed as they arrive."""
+class SqliteBodyWriter(ArrivingBody):
+    """See `relay.spool.protocol.BodyWriter`."""
 
     def __init__(self, writer: Writer, message: int) -> None:
-        self.message = message
-        self.size_bytes = 0
+        super().__init__(message)
         self._writer = writer
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-        self._rows = 0
 
-    async def write(self, data: bytes) -> None:
-        """Add `data`. Raises SpoolError if a piece cannot be stored."""
-        self._held.append(data)
-        self._held_bytes += len(data)
-        self.size_bytes += len(data)
-        # The first row is large, so that the header block lies whole within it.
-        limit = PIECE_BYTES if self._rows else IN_MEMORY_BYTES
-        if self._held_bytes > limit:
-            piece, position = self._take(), self._rows
-            self._rows += 1
-            row = (self.message, position, piece, crc32(piece))
-            await self._writer.run(execute, SQL["add_body"], row, begins=True)
+    async def _store(self, position: int, piece: bytes) -> None:
+        row = (self.message, position, piece, crc32(piece))
+        await self._writer.run(execute, SQL["add_body"], row, begins=True)
 
-    async def discard(self) -> None:
-        """Forget all of it, committed pieces included."""
-        self._take()
-        if self._rows:
-            self._rows = 0
-            await self._writer.run(execute, SQL["drop_body"], (self.message,))
-
-    def last_piece(self) -> tuple[int, bytes]:
-        """The position and the bytes of what is still in memory, for the transaction that accepts
-        the message."""
-        return self._rows, b"".join(self._held)
-
-    def _take(self) -> bytes:
-        piece = b"".join(self._held)
-        self._held.clear()
-        self._held_bytes = 0
-        return piece
+    async def _drop(self) -> None:
+        await self._writer.run(execute, SQL["drop_body"], (self.message,))
 
 
 async def read_body(reader: Reader, message: int) -> AsyncIterator[bytes]:

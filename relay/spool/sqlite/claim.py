@@ -4,10 +4,10 @@ import json
 import sqlite3
 from datetime import datetime, timedelta
 from typing import Any
-from zlib import crc32
 
-from relay.spool.model import Claim, QueuedRecipient, State
-from relay.spool.sqlite.rows import from_micros, to_envelope, to_minutes, to_recipient
+from relay.spool.claim_rows import to_claim
+from relay.spool.model import Claim, NewMessage, QueuedRecipient
+from relay.spool.rows import to_micros, to_minutes
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
@@ -39,7 +39,7 @@ def recover(connection: sqlite3.Connection, now: datetime) -> None:
 def claim_due(
     connection: sqlite3.Connection, owner: str, until: int, due: Due
 ) -> list[tuple[Any, ...]]:
-    """Leased messages, as `to_claim` takes them, theirs until `until`; the lease is at once the
+    """Leased messages, as `claimed` takes them, theirs until `until`; the lease is at once the
     record of an attempt that is under way."""
     _, _, lane, at, _ = due
     rows = []
@@ -52,39 +52,44 @@ def claim_due(
     return rows
 
 
+def lease_of_new(message: NewMessage, now: datetime, owner: str) -> tuple[object, ...]:
+    """The columns that claim a message as it is accepted: owner, until, from, for whom."""
+    positions = json.dumps(list(range(len(message.placements))))
+    return owner, to_micros(now + LEASE), to_micros(now), positions
+
+
+def claim_of_new(message: NewMessage, body: bytes) -> Claim:
+    """The claim of a message whose lane is that of all its placements."""
+    envelope = message.envelope
+    return Claim(
+        message=message.id,
+        lane=message.placements[0].lane,
+        token=1,
+        tries=0,
+        received_at=message.received_at,
+        expires_at=message.expires_at,
+        client=message.client,
+        client_address=message.client_address,
+        envelope=envelope,
+        recipients=tuple(
+            map(QueuedRecipient, range(len(envelope.recipients)), envelope.recipients)
+        ),
+        bytes=len(body),
+        message_id=message.message_id,
+        is_dsn=message.is_dsn,
+        in_doubt=False,
+        warned=False,
+        body=body,
+    )
+
+
 def read_claim(connection: sqlite3.Connection, message: int) -> Claim | None:
     """A message as a claim would give it, without the right to attempt it."""
     row = connection.execute(SQL["claimed_message"], (CARRIED_BYTES, message)).fetchone()
-    return None if row is None else to_claim(row, "", 0)
+    return None if row is None else claimed(row, "", 0)
 
 
-def to_claim(row: tuple[Any, ...], lane: str, token: int) -> Claim:
+def claimed(row: tuple[Any, ...], lane: str, token: int) -> Claim:
     """A claim of a row that `claim_due` or `read_claim` found."""
-    message, tries, _, received_at, expires_at, client, client_address, *envelope_columns = row[:12]
-    size_bytes, message_id, is_dsn, in_doubt, warned_at, recipient_rows, body, crc = row[12:]
-    recipients = []
-    queued = []
-    for position, *columns, state, at, pinned in json.loads(recipient_rows):
-        recipient = to_recipient(*columns)
-        recipients.append(recipient)
-        if state == State.QUEUED and at == lane:
-            queued.append(QueuedRecipient(position, recipient, pinned))
-    whole = body is not None and len(body) == size_bytes and crc == crc32(body)
-    return Claim(
-        message=message,
-        lane=lane,
-        token=token,
-        tries=tries,
-        received_at=from_micros(received_at),
-        expires_at=from_micros(expires_at),
-        client=client,
-        client_address=client_address,
-        envelope=to_envelope(envelope_columns, tuple(recipients)),
-        recipients=tuple(queued),
-        bytes=size_bytes,
-        message_id=message_id,
-        is_dsn=bool(is_dsn),
-        in_doubt=bool(in_doubt),
-        warned=warned_at is not None,
-        body=body if whole else None,
-    )
+    message, tries, _, *columns = row
+    return to_claim((message, lane, tries, token, *columns))

@@ -9,38 +9,34 @@ from typing import Any
 
 from presets.reply import Reply
 from relay.spool.ids import IdSource
-from relay.spool.model import (
-    Acted,
-    Arrivals,
-    Claim,
-    Found,
-    HeldFor,
-    History,
-    MessageView,
-    NewMessage,
-    Search,
-    Settlement,
-    State,
-    Statistics,
-    Totals,
-    Waiting,
-)
+from relay.spool.model import Claim, HeldFor, NewMessage, Settlement, State, Waiting
 from relay.spool.protocol import BodyWriter
-from relay.spool.sqlite import actions, search, statistics, views
-from relay.spool.sqlite.accept import dsn_row, insert_row, message_row
-from relay.spool.sqlite.body import SqliteBodyWriter, read_body
-from relay.spool.sqlite.claim import CARRIED_BYTES, LEASE, claim_due, read_claim, to_claim
-from relay.spool.sqlite.deeds import execute, execute_many
-from relay.spool.sqlite.reader import Reader
-from relay.spool.sqlite.recent import Recent
-from relay.spool.sqlite.rows import (
+from relay.spool.rows import (
     optional_time,
     reply_columns,
     to_micros,
 )
+from relay.spool.search import Found, Search
+from relay.spool.sqlite import actions, search, statistics, views
+from relay.spool.sqlite.accept import dsn_row, insert_row, message_row
+from relay.spool.sqlite.body import SqliteBodyWriter, read_body
+from relay.spool.sqlite.claim import (
+    CARRIED_BYTES,
+    LEASE,
+    claim_due,
+    claim_of_new,
+    claimed,
+    lease_of_new,
+    read_claim,
+)
+from relay.spool.sqlite.deeds import execute, execute_many
+from relay.spool.sqlite.reader import Reader
+from relay.spool.sqlite.recent import Recent
 from relay.spool.sqlite.settle import settle, settlement_rows
 from relay.spool.sqlite.sql import statements
 from relay.spool.sqlite.writer import Writer
+from relay.spool.statistics import Arrivals, History, Statistics, Totals
+from relay.spool.view import Acted, MessageView
 
 SQL = statements("queue.sql")
 
@@ -62,15 +58,23 @@ class SqliteQueue:
     def body_writer(self, message: int) -> SqliteBodyWriter:
         return SqliteBodyWriter(self._writer, message)
 
-    async def accept(self, message: NewMessage, body: BodyWriter) -> None:
+    async def accept(
+        self, message: NewMessage, body: BodyWriter, *, claim: bool = False
+    ) -> Claim | None:
         if not isinstance(body, SqliteBodyWriter) or body.message != message.id:
             raise TypeError("the body was not written for this message")
 
         position, piece = body.last_piece()
         row = message_row(message, body.size_bytes, (position, piece))
+        carried = position == 0 and len(piece) <= CARRIED_BYTES
+        if claim and carried:
+            lease = lease_of_new(message, self._clock(), self._owner)
+            await self._writer.run(insert_row, row, lease, begins=True)
+            return claim_of_new(message, piece)
         await self._writer.run(insert_row, row, begins=True)
-        if position == 0 and len(piece) <= CARRIED_BYTES:
+        if carried:
             self._recent.add(message.id, piece)
+        return None
 
     async def claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
         now = self._clock()
@@ -80,7 +84,7 @@ class SqliteQueue:
         return tuple(self._claim(row, lane) for row in rows)
 
     def _claim(self, row: tuple[Any, ...], lane: str) -> Claim:
-        claim = to_claim(row, lane, row[2] + 1)
+        claim = claimed(row, lane, row[2] + 1)
         return replace(claim, body=self._recent.get(claim.message)) if claim.body is None else claim
 
     async def read(self, message: int) -> Claim | None:

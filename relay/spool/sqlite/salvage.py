@@ -15,9 +15,9 @@ from zlib import crc32
 
 from relay.spool.errors import SpoolDamaged, SpoolTooNew
 from relay.spool.ids import id_text
+from relay.spool.rows import to_micros
 from relay.spool.sqlite import aside
 from relay.spool.sqlite.opening import connect, migrate
-from relay.spool.sqlite.rows import to_micros
 from relay.spool.sqlite.scan import Scan, from_both_ends
 from relay.spool.sqlite.sql import migrations, statements
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from presets.reply import Reply
 from relay.spool.ids import id_number
-from relay.spool.model import Found, FoundMessage, Search, State
-from relay.spool.sqlite.rows import clean, from_micros, optional_time, to_micros, to_reply
+from relay.spool.model import State
+from relay.spool.rows import clean, from_micros, optional_time, to_micros, to_reply
+from relay.spool.search import Found, FoundMessage, Search
 from relay.spool.sqlite.sql import statements
-from relay.spool.sqlite.views import ORDER, WHERE, next_attempt_at, waiting_for
 from relay.spool.sqlite.views import SQL as VIEWS
+from relay.spool.view_rows import ORDER, WHERE, next_attempt_at, waiting_for
 
 SQL = statements("search.sql")
 

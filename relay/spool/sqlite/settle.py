@@ -5,9 +5,11 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from relay.spool.model import AttemptRecord, Settlement, State, Usage
+from relay.spool.claim_rows import result_rows
+from relay.spool.ledger_entry import Usage
+from relay.spool.model import AttemptRecord, Settlement
+from relay.spool.rows import reply_columns, to_micros, to_minutes
 from relay.spool.sqlite.accept import dsn_row, insert_row
-from relay.spool.sqlite.rows import reply_columns, to_micros, to_minutes
 from relay.spool.sqlite.sql import statements
 
 SQL = statements("queue.sql")
@@ -25,7 +27,7 @@ def settlement_rows(settlement: Settlement) -> tuple[Row, Row | None, Row | None
         claim.lane,
         claim.token,
         at,
-        *_results(settlement),
+        *map(_text, result_rows(settlement)),
         _attempts(settlement),
         None if settlement.due_at is None else to_micros(settlement.due_at),
         settlement.counts,
@@ -55,23 +57,6 @@ def settle(
     for row in dsns:
         insert_row(connection, row)
     return True
-
-
-def _results(settlement: Settlement) -> tuple[str | None, str | None, str | None]:
-    """As JSON: who waits no more; who waits on, with a reply; who waits on in another lane."""
-    results: list[object] = []
-    refusals: list[object] = []
-    moves: list[object] = []
-    for result in settlement.results:
-        reply = reply_columns(result.reply)
-        if result.state is not State.QUEUED:
-            results.append((result.position, result.state, result.held_for, *reply))
-            continue
-        if result.reply is not None:
-            refusals.append((result.position, *reply))
-        if result.lane is not None and result.lane != settlement.claim.lane:
-            moves.append((result.position, result.lane))
-    return _text(results), _text(refusals), _text(moves)
 
 
 def _attempts(settlement: Settlement) -> str | None:

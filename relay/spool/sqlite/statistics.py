@@ -3,21 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from relay.spool.model import Arrivals, ClientSeen, HourCount, Statistics
-from relay.spool.sqlite.rows import clean, from_micros, to_micros
+from relay.spool.hour_tally import FRESH, MICROS_AN_HOUR, HourTally, arrival_rows
+from relay.spool.rows import to_micros
 from relay.spool.sqlite.sql import statements
+from relay.spool.statistics import Arrivals, Statistics
 
 SQL = statements("statistics.sql")
-
-FRESH = timedelta(hours=2)
-"""What finished longer ago has been rolled up: a reader does not look for it."""
-
-_MICROS_AN_HOUR = 3_600_000_000
-_COUNTS = ("accepted", "delivered", "failed", "bytes", "tls", "refused")
 
 
 def uncounted(connection: sqlite3.Connection, since: int, limit: int) -> list[tuple[int, int]]:
@@ -34,23 +27,19 @@ def count(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
 
 def note(connection: sqlite3.Connection, arrivals: Arrivals) -> None:
     """Add what only intake knows: TLS, and what it did not take."""
-    hours = [
-        (to_micros(hour) // _MICROS_AN_HOUR, clean(client), tls, refused)
-        for (hour, client), (tls, refused) in arrivals.hours.items()
-    ]
+    hours, seen = arrival_rows(arrivals)
     connection.executemany(SQL["note_hour"], hours)
-    seen = [(clean(client), to_micros(at), tls) for client, (at, tls) in arrivals.seen.items()]
     connection.executemany(SQL["note_seen"], seen)
 
 
 def forget(connection: sqlite3.Connection, before: int) -> int:
     """Drop the hours before `before`; how many rows there were."""
-    return connection.execute(SQL["forget_hours"], (before // _MICROS_AN_HOUR,)).rowcount
+    return connection.execute(SQL["forget_hours"], (before // MICROS_AN_HOUR,)).rowcount
 
 
 def read(connection: sqlite3.Connection, since: datetime, now: datetime) -> Statistics:
     """All hours from that of `since` on, with what is not rolled up yet."""
-    tally = _Tally(to_micros(since) // _MICROS_AN_HOUR)
+    tally = HourTally(to_micros(since) // MICROS_AN_HOUR)
     connection.execute("BEGIN")  # all of it of one moment: nothing is counted twice, or not at all
     try:
         for client, last_at, tls in connection.execute(SQL["seen"]):
@@ -67,44 +56,3 @@ def read(connection: sqlite3.Connection, since: datetime, now: datetime) -> Stat
     finally:
         connection.execute("COMMIT")
     return tally.statistics()
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Counts by hour, client and smarthost, none before the hour `first`."""
-
-    first: int
-    hours: dict[tuple[int, str, str], list[int]] = field(default_factory=dict)
-    seen: dict[str, tuple[int, int | None]] = field(default_factory=dict)
-
-    def add(self, key: Sequence[Any], counts: Sequence[int]) -> None:
-        hour, client, smarthost = key
-        if hour < self.first:
-            return
-        found = self.hours.setdefault((hour, client, smarthost), [0] * len(_COUNTS))
-        for place, number in enumerate(counts):
-            found[place] += number
-
-    def add_finished(self, received_at: int, finished_at: int, *rest: Any) -> None:
-        client, lane, size_bytes, failed, delivered = rest
-        self.add((received_at // _MICROS_AN_HOUR, client, lane), (1, 0, 0, size_bytes, 0, 0))
-        outcome = (0, int(delivered and not failed), int(failed), 0, 0, 0)
-        if delivered or failed:
-            self.add((finished_at // _MICROS_AN_HOUR, client, lane), outcome)
-        self.saw(client, received_at)
-
-    def saw(self, client: str, at: int) -> None:
-        last_at, tls = self.seen.get(client, (at, None))
-        self.seen[client] = (max(at, last_at), tls)
-
-    def statistics(self) -> Statistics:
-        return Statistics(
-            hours=tuple(
-                HourCount(from_micros(hour * _MICROS_AN_HOUR), client, smarthost, *counts)
-                for (hour, client, smarthost), counts in sorted(self.hours.items())
-            ),
-            seen={
-                client: ClientSeen(from_micros(at), None if tls is None else bool(tls))
-                for client, (at, tls) in self.seen.items()
-            },
-        )

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from relay.config.secret import SecretError, SecretRef
 from relay.spool.errors import VaultError
-from relay.spool.model import Grant
 from relay.spool.protocol import Vault
+from relay.spool.rows import to_micros
 from relay.spool.sqlite.deeds import execute
 from relay.spool.sqlite.reader import Reader
-from relay.spool.sqlite.rows import to_micros
 from relay.spool.sqlite.sql import statements
 from relay.spool.sqlite.writer import Writer
 from relay.spool.vault import FileVault, sync_directory, tokens_file
 from relay.spool.vault_cipher import fernet_key, new_salt, seal, unseal
+from relay.spool.vault_entry import Grant
 
 SQL = statements("vault.sql")
 

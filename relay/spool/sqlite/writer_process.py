@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import relay
-from relay.spool.errors import SpoolError, SpoolFailing
+from relay.spool.errors import SpoolError, SpoolFailing, SpoolGone
 from relay.spool.sqlite.frames import Frames, Order, Report, to_frame
 from relay.spool.sqlite.writer import Deed, insist_on_room
 
@@ -27,7 +27,7 @@ _BUFFER_BYTES = 1 << 20  # of the socket, as far as the system grants it
 _CODE = """
 import pathlib, sys
 sys.path.insert(0, sys.argv[3])
-from relay.spool.sqlite.writing import main
+from relay.spool.sqlite.writer_child import main
 main(int(sys.argv[1]), pathlib.Path(sys.argv[2]))
 """
 
@@ -183,10 +183,10 @@ class ProcessWriter:
         self._outgoing.clear()
         self._gone.set()
         if not self._closed:
-            self.trouble = SpoolFailing("the process that writes the spool has died")
+            self.trouble = SpoolGone("the process that writes the spool has died")
         for future in self._asked:
             if not future.done():
-                future.set_exception(SpoolFailing("the process that writes the spool has died"))
+                future.set_exception(SpoolGone("the process that writes the spool has died"))
         self._asked.clear()
 
 

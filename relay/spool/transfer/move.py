@@ -12,26 +12,18 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from relay.reason import ReasonedError
 from relay.spool.errors import SpoolError
-from relay.spool.model import Grant
 from relay.spool.transfer.tables import LEDGER, MAIL, Table
 from relay.spool.transfer.tally import Row, Tally, counted
 from relay.spool.vault import Account
+from relay.spool.vault_entry import Grant
 
 ID_SETTING = "move_id"
 
 
-class TransferError(SpoolError):
+class TransferError(ReasonedError, SpoolError):
     """The spool cannot be carried; says in Dutch (`nl`) and English (`en`) why, and what to do."""
-
-    def __init__(self, nl: str, en: str) -> None:
-        super().__init__(en)
-        self.nl = nl
-        self.en = en
-
-    def text(self, language: str) -> str:
-        """The reason in `language`, English for anything but `nl`."""
-        return self.nl if language == "nl" else self.en
 
 
 class Source(Protocol):

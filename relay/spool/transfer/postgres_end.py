@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from relay.config.secret import SecretRef
-from relay.spool.model import Grant
 from relay.spool.postgres import Server, open_spool
-from relay.spool.sqlite.rows import to_micros, to_minutes
+from relay.spool.rows import to_micros, to_minutes
 from relay.spool.transfer.move import ID_SETTING, TransferError, new_id
 from relay.spool.transfer.tables import (
     EMPTIED,
@@ -21,6 +20,7 @@ from relay.spool.transfer.tables import (
 from relay.spool.transfer.tally import Row
 from relay.spool.vault import Account
 from relay.spool.vault_cipher import seal, unseal
+from relay.spool.vault_entry import Grant
 
 if TYPE_CHECKING:
     from relay.spool.postgres.server import Connection

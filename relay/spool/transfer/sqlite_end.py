@@ -12,7 +12,6 @@ from zlib import crc32
 from relay.config.secret import SecretError, SecretRef
 from relay.spool.errors import VaultError
 from relay.spool.lock import SpoolLock
-from relay.spool.model import Grant
 from relay.spool.sqlite import open_spool
 from relay.spool.sqlite.opening import connect
 from relay.spool.transfer.move import ID_SETTING, new_id
@@ -20,6 +19,7 @@ from relay.spool.transfer.tables import OWN_SETTINGS, RECEIVED, ROWS_AT_ONCE, Ta
 from relay.spool.transfer.tally import Row
 from relay.spool.vault import Account, FileVault, give_to_owner, sync_directory, tokens_file
 from relay.spool.vault_cipher import fernet_key, unseal
+from relay.spool.vault_entry import Grant
 
 _SETTING = "SELECT value FROM setting WHERE name = ?"
 _SET = "INSERT INTO setting (name, value) VALUES (?, ?)"

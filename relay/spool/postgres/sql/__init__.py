@@ -3,19 +3,13 @@
 from functools import cache
 from importlib.resources import files
 
+from relay.spool.statements import named
+
 
 @cache
 def statements(file: str) -> dict[str, str]:
-    """The statements of `file`, by the name that stands above each as `-- name: x`."""
-    found: dict[str, list[str]] = {}
-    name = ""
-    for line in (files(__name__) / file).read_text(encoding="utf-8").splitlines():
-        if line.startswith("-- name: "):
-            name = line.removeprefix("-- name: ").strip()
-            found[name] = []
-        elif name and not line.startswith("--"):
-            found[name].append(line)
-    return {name: "\n".join(lines).strip() for name, lines in found.items()}
+    """The statements of `file`, by name."""
+    return named((files(__name__) / file).read_text(encoding="utf-8"))
 
 
 @cache

@@ -2,12 +2,13 @@
 -- one of these views. Every statement costs the interpreter's lock, which a busy loop may keep.
 
 -- A message with its recipients, as JSON [[address, origin, notify, orcpt, state, lane, held_for],
--- ...], and the bytes that are not in the store yet.
+-- ...], and the bytes that are not in the store yet; with a lease it is claimed at once.
 CREATE TEMP VIEW arrival AS SELECT NULL AS id, NULL AS received_at, NULL AS expires_at,
   NULL AS client, NULL AS client_address, NULL AS reverse_path, NULL AS body_8bit,
   NULL AS smtputf8, NULL AS ret, NULL AS envid, NULL AS bytes, NULL AS message_id,
   NULL AS subject, NULL AS is_dsn, NULL AS repairs, NULL AS recipients, NULL AS due_at,
-  NULL AS position, NULL AS piece, NULL AS crc;
+  NULL AS position, NULL AS piece, NULL AS crc, NULL AS lease_owner, NULL AS lease_until,
+  NULL AS leased_at, NULL AS attempting;
 
 CREATE TEMP TRIGGER accept INSTEAD OF INSERT ON arrival BEGIN
   INSERT INTO body (message, position, bytes, crc)
@@ -25,8 +26,9 @@ CREATE TEMP TRIGGER accept INSTEAD OF INSERT ON arrival BEGIN
     json_extract(value, '$[5]'), json_extract(value, '$[6]')
   FROM json_each(NEW.recipients);
 
-  INSERT INTO queue (message, lane, due_at)
-  SELECT DISTINCT NEW.id, lane, NEW.due_at FROM recipient
+  INSERT INTO queue (message, lane, due_at, token, lease_owner, lease_until, leased_at, attempting)
+  SELECT DISTINCT NEW.id, lane, NEW.due_at, NEW.lease_owner IS NOT NULL, NEW.lease_owner,
+    NEW.lease_until, NEW.leased_at, NEW.attempting FROM recipient
   WHERE message = NEW.id AND state = 'queued';
 END;
 

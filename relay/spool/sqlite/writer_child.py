@@ -45,7 +45,7 @@ class _Lines(logging.Handler):
         return kept
 
 
-class Desk:
+class WriterLoop:
     """Serves one relay until it closes the socket."""
 
     def __init__(self, sock: socket.socket, committer: Committer, lines: _Lines) -> None:
@@ -108,7 +108,7 @@ def main(descriptor: int, path: Path) -> None:
             return
         committer = Committer(path, connection, Ballast(path))
         try:
-            Desk(sock, committer, lines).run()
+            WriterLoop(sock, committer, lines).run()
         finally:
             committer.connection.close()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from relay.spool.errors import SpoolError
 from relay.spool.postgres.faults import is_conflict, spool_error
+from relay.spool.postgres.server import BEGIN_DURABLE
 
 if TYPE_CHECKING:
     from relay.spool.postgres.server import Connection, Server
@@ -37,7 +38,7 @@ class _Job:
     result: Any = None
 
 
-class Desk:
+class ShortTransactions:
     """Runs work in transactions, each committed when `run` returns. Connects when first asked."""
 
     def __init__(self, server: Server) -> None:
@@ -54,7 +55,7 @@ class Desk:
         if self._closed:
             raise SpoolError("the spool is closed")
         if self._task is None:
-            self._task = asyncio.create_task(self._loop(), name="spool-desk")
+            self._task = asyncio.create_task(self._loop(), name="spool-short-transactions")
         job = _Job(key, work, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._more.set()
@@ -104,10 +105,18 @@ class Desk:
 
     async def _transact(self, batch: list[_Job]) -> None:
         connection = await self._connected()
-        async with connection.transaction():
-            await connection.execute("SELECT relay_durable()")
+        try:
+            await connection.execute(BEGIN_DURABLE)
             for job in batch:
                 job.result = await job.work(connection)
+            await connection.execute("COMMIT")
+        except Exception:
+            # Harmless where it has not begun; a connection that cannot is of no use.
+            try:
+                await connection.execute("ROLLBACK")
+            except Exception:  # noqa: BLE001 - the first error tells more
+                self._drop()
+            raise
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():

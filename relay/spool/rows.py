@@ -1,4 +1,4 @@
-"""Between the values of `model.py` and the columns of a table."""
+"""Between the values of the spool and the columns of a table, alike in every store."""
 
 import json
 from collections.abc import Sequence
