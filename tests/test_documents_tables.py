@@ -255,7 +255,9 @@ def edges() -> list[tuple[str, Any, list[object], list[object]]]:
     return found
 
 
-@pytest.mark.parametrize(("key", "hint", "within", "beyond"), edges(), ids=lambda each: str(each))
+@pytest.mark.parametrize(
+    ("key", "hint", "within", "beyond"), edges(), ids=[key for key, *_ in edges()]
+)
 def test_the_smallest_and_largest_values_are_those(
     key: str, hint: Any, within: list[object], beyond: list[object]
 ) -> None:
