@@ -10,6 +10,7 @@ instead of a hundred (4,000 instead of 400 for the slow ones of TOML):
 """
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,9 @@ class Watch:
 def pytest_configure(config: pytest.Config) -> None:
     # A test's spool may well be in a container's own layer: whoever tests that takes it away.
     os.environ["RELAY_EPHEMERAL_SPOOL"] = "1"
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job ignores it, and so would the programs that the tests interrupt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(*peers): talks to programs of other makers")
     if not hasattr(config, "workerinput"):  # of xdist: one process among several
         config.pluginmanager.register(Watch())
