@@ -47,8 +47,11 @@ async def run(
     try:
         # Not asserted: those of uvloop are of another family.
         stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
-        stdin.write(json.dumps(content).encode() + b"\n")
-        stdin.close()  # after all of it; a command that does not read it has not failed
+        # A command that does not read it has not failed. One that has ended already has closed it,
+        # of which uvloop makes a RuntimeError.
+        with contextlib.suppress(RuntimeError):
+            stdin.write(json.dumps(content).encode() + b"\n")
+            stdin.close()  # after all of it
         async with asyncio.timeout(seconds):
             await running.ended
     except TimeoutError:

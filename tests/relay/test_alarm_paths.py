@@ -179,6 +179,20 @@ async def test_a_command_that_reads_nothing_has_not_failed() -> None:
     assert await run((sys.executable, "-c", "pass"), {"x": "y" * 1_000_000}) is None
 
 
+async def test_a_command_that_has_ended_before_it_is_told_has_not_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As uvloop says it of a pipe that is closed already."""
+
+    def closed(*_: object) -> None:
+        raise RuntimeError("unable to perform operation; the handler is closed")
+
+    from asyncio import unix_events
+
+    monkeypatch.setattr(unix_events._UnixWritePipeTransport, "write", closed)
+    assert await run(("true",), {"x": "y"}) is None
+
+
 async def test_a_late_command_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     child = shlex.join([sys.executable, "-c", "import time; time.sleep(60)"])
