@@ -99,16 +99,16 @@ class Reception:
         # Before it is committed: a worker that is looking for mail may claim it at once.
         self.waiting = self._wait_for(message)
         taker = self._intake.taker(message.placements)
+        queue = self._intake.spool.queue
         try:
-            claim = await self._intake.spool.queue.accept(
-                message, self._body, claim=taker is not None
-            )
+            if taker is None:
+                await queue.accept(message, self._body)
+            else:
+                accepting = queue.accept(message, self._body, claim=True)
+                self.handed_over = await taker.accept(accepting)
         except BaseException:
             self.end_wait()
-            if taker is not None:
-                taker.release()
             raise
-        self.handed_over = taker is not None and await taker.take(claim)
         return message
 
     def end_wait(self) -> None:

@@ -11,6 +11,7 @@ from fakes.smarthost import Smarthost
 
 from relay.delivery.taker import Taker
 from relay.envelope import Envelope, Recipient
+from relay.spool.errors import SpoolError
 from relay.spool.model import Claim, HeldFor, NewMessage, Placement, State
 from relay.spool.protocol import BodyWriter
 from relay.spool.sqlite import open_spool
@@ -162,6 +163,41 @@ async def test_a_worker_cut_off_with_it_in_hand_puts_it_back(tmp_path: Path) -> 
             view = await rig.show(message.id)
             assert not view.leased
             assert view.attempts == ()
+
+
+async def test_a_client_that_leaves_during_the_commit_leaves_no_claim_behind(
+    tmp_path: Path,
+) -> None:
+    """The commit goes on without its session, and the worker gets the message."""
+    with Smarthost() as fake:
+        async with Rig(tmp_path, [rig_smarthost(fake)]) as rig:
+            taker = await idle_worker(rig)
+            message, body = await coming(rig)
+            session = asyncio.create_task(
+                taker.accept(rig.spool.queue.accept(message, body, claim=True))
+            )
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert not session.done()
+            session.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await session
+            await rig.event("delivered", 2)
+            assert await rig.states(message.id) == [State.DELIVERED]
+
+
+async def test_a_commit_that_fails_lets_the_worker_go(tmp_path: Path) -> None:
+    async def failing() -> Claim | None:
+        raise SpoolError("no")
+
+    with Smarthost() as fake:
+        async with Rig(tmp_path, [rig_smarthost(fake)]) as rig:
+            taker = await idle_worker(rig)
+            with pytest.raises(SpoolError):
+                await taker.accept(failing())
+            await rig.accept("info@b.nl", ["dan@e.net"])
+            await rig.event("delivered", 2)
+        assert len(fake.sessions) == 1
 
 
 async def test_after_a_crash_it_is_there_and_in_doubt(tmp_path: Path) -> None:

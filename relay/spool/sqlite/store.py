@@ -1,9 +1,8 @@
-"""The spool of a single machine: one SQLite file, one process, one writing connection.
+"""The spool of a single machine: one SQLite file, one relay, one writing connection.
 
 While the relay runs, a process of its own has the writing connection. SQLite before 3.51.3 can
-corrupt a WAL database when two connections write or checkpoint at the
-same moment. Here only one connection ever does either; readers are opened read-only. A lock file
-keeps a second process out.
+corrupt a WAL database when two connections write or checkpoint at the same moment. Here only one
+connection ever does either; readers are opened read-only. A lock file keeps a second relay out.
 """
 
 import asyncio
